@@ -1,0 +1,1 @@
+"""Upstreams that answer turns. ``base`` says what one must do; each other module or folder here is one."""

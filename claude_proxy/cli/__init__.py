@@ -1,0 +1,1 @@
+"""The `claude-proxy` command: one small file a subcommand."""

@@ -1,0 +1,1 @@
+"""The configuration file: what its keys mean, and reading it."""

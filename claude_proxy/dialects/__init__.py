@@ -1,0 +1,1 @@
+"""HTTP dialects: each translates a client's request to ours and our events to its stream. Pure."""

@@ -1,0 +1,1 @@
+"""The aiohttp server: routes, streaming, and who may come in."""
