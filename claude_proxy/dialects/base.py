@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -55,6 +55,8 @@ class Dialect(Protocol):
     name: str
     keepalive: bytes
     """What is written while the model is silent."""
+    names: Mapping[str, str]
+    """Our field names to the dialect's, where they differ: a backend's losses and errors are told in the client's words."""
 
     def parse(self, body: bytes) -> Parsed:
         """Translate a request; raise ``BadRequest`` naming the field where it can't be."""
