@@ -1,0 +1,58 @@
+"""Who is signed in, as the CLI itself says. We never look at credentials."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+_SECONDS = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An answer of ``claude auth status``. ``label`` is for people: the address or the way, and the plan."""
+
+    signed_in: bool
+    label: str | None = None
+
+
+def parse_account(output: bytes) -> Account:
+    """Read what ``claude auth status`` printed; what can't be read counts as not signed in."""
+    try:
+        status = msgspec.json.decode(output)
+    except msgspec.DecodeError:
+        return Account(signed_in=False)
+    if not isinstance(status, dict) or status.get("loggedIn") is not True:
+        return Account(signed_in=False)
+    who = status.get("email") or status.get("authMethod") or "signed in"
+    plan = status.get("subscriptionType")
+    return Account(signed_in=True, label=f"{who} ({plan})" if plan else str(who))
+
+
+async def read_account(binary: str, env: Mapping[str, str]) -> Account:
+    """Ask the CLI who is signed in; a CLI that hangs or can't be run counts as not signed in."""
+    try:
+        process = await asyncio.create_subprocess_exec(
+            binary,
+            "auth",
+            "status",
+            env=env,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+    except OSError:
+        return Account(signed_in=False)
+    try:
+        async with asyncio.timeout(_SECONDS):
+            output, _ = await process.communicate()
+    except TimeoutError:
+        return Account(signed_in=False)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    return parse_account(output)

@@ -1,0 +1,81 @@
+"""Finds the official ``claude`` binary: the configured path, the one the ``cli`` extra brought, or one on PATH."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from claude_proxy.errors import Unavailable
+
+MIN_VERSION = (2, 1, 248)
+"""The first version that takes ``client_composed``, without which ``@path`` in a message would read a file."""
+
+_INSTALL = "install it with: pipx install 'claude-proxy[cli]'"
+_VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """A usable binary and its version."""
+
+    path: str
+    version: str
+
+
+_known: dict[tuple[str, int, int], str | None] = {}
+"""Version by path, modification time and size: an updated binary is asked again, an unchanged one isn't."""
+
+
+def candidates(configured: str) -> Iterator[str]:
+    """Give the places to look at, in order; a configured path is the only one then."""
+    if configured:
+        yield str(Path(configured).expanduser())
+        return
+    spec = importlib.util.find_spec("claude_agent_sdk")  # not imported: only its binary is used
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        yield str(Path(folder) / "_bundled" / "claude")
+    if found := shutil.which("claude"):
+        yield found
+
+
+def read_version(path: str) -> str | None:
+    """Give the binary's version, or ``None`` where it doesn't say."""
+    try:
+        status = Path(path).stat()
+    except OSError:
+        return None
+    key = (path, status.st_mtime_ns, status.st_size)
+    if key not in _known:
+        try:
+            done = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=5, check=False)  # noqa: S603  # the user's own binary
+        except (OSError, subprocess.SubprocessError):
+            return None
+        match = _VERSION.search(done.stdout)
+        _known[key] = match.group() if match else None
+    return _known[key]
+
+
+def find_binary(configured: str = "") -> Binary:
+    """Give the first binary that is new enough; raise ``Unavailable`` that says what to do where there is none."""
+    old: str | None = None
+    for path in candidates(configured):
+        if not os.access(path, os.X_OK):
+            continue
+        version = read_version(path)
+        if version is None:
+            continue
+        if tuple(int(part) for part in version.split(".")) >= MIN_VERSION:
+            return Binary(path, version)
+        old = old or f"the claude CLI at {path} is version {version}"
+    wanted = ".".join(map(str, MIN_VERSION))
+    if old:
+        raise Unavailable(f"{old}, which is too old (needs {wanted}): update it with `claude update`, or {_INSTALL}")
+    if configured:
+        raise Unavailable(f"claude-cli.path: {configured} isn't a working claude binary; correct it, or {_INSTALL}")
+    raise Unavailable(f"the official claude CLI isn't installed: {_INSTALL}")

@@ -1,0 +1,279 @@
+"""One CLI process: started, written to, read all the time, and always reaped.
+
+What its lines mean is :mod:`turns`' business. Here they are carried: reply events to whoever runs the turn, tool calls
+into ``calls`` until somebody answers them, everything that needs an answer at once to :mod:`tools`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from pathlib import Path
+
+from claude_proxy.backends.claude_cli import control, tools
+from claude_proxy.backends.claude_cli.failures import Lost
+from claude_proxy.backends.claude_cli.limits import Limits
+from claude_proxy.backends.claude_cli.turns import (
+    Answered,
+    HistoryTaken,
+    LoopEnded,
+    McpAsked,
+    Refused,
+    Signal,
+    ToolCalled,
+    ToolsListed,
+    TurnFailed,
+    Turns,
+)
+from claude_proxy.canon.blocks import Json
+from claude_proxy.canon.events import AnyEvent, MessageStart, MessageStop
+from claude_proxy.errors import ProxyError, UpstreamError
+from claude_proxy.framing import Lines, LineTooLong
+
+_log = logging.getLogger("claude_proxy.cli")
+
+_LAUNCHER = str(Path(__file__).with_name("launcher.py"))
+_READ_BYTES = 1 << 16
+_STDERR_KEPT = 4096
+_TERM_SECONDS = 2.0
+
+
+class Child:
+    """A process under way. ``run`` is its life; all else is used while that runs."""
+
+    def __init__(self, command: Sequence[str], env: Mapping[str, str], cwd: str) -> None:
+        self.turns = Turns()
+        self.calls: dict[str, ToolCalled] = {}
+        """Tool calls that wait for their result, by ``tool_use`` id."""
+        self.tools: list[Json] = []
+        """What ``tools/list`` answers."""
+        self.pid: int | None = None
+        self.returncode: int | None = None
+        self.spoiled = False
+        """It can't be used for another turn."""
+        self.on_loop_ended: Callable[[LoopEnded], None] = lambda _: None
+        self.on_limits: Callable[[Limits], None] = lambda _: None
+        self._command = (sys.executable, "-I", "-S", _LAUNCHER, str(os.getpid()), *command)
+        self._env = dict(env)
+        self._cwd = cwd
+        self._process: asyncio.subprocess.Process | None = None
+        self._started = asyncio.Event()
+        self._gone = asyncio.Event()
+        self._events: asyncio.Queue[AnyEvent | ProxyError] = asyncio.Queue()
+        self._history: asyncio.Queue[ProxyError | None] = asyncio.Queue()
+        self._answers: dict[str, asyncio.Future[Answered]] = {}
+        self._call_came = asyncio.Event()
+        self._listed: frozenset[str] = frozenset()
+        self._stderr = bytearray()
+        self._ids = 0
+        self._unwritten: list[bytes] = []
+
+    # -- life ---------------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Start the process, read it until it ends, reap it. Ends the process too when cancelled."""
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                *self._command,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                env=self._env,
+                cwd=self._cwd,
+                start_new_session=True,  # a Ctrl-C in our terminal is ours to handle
+            )
+        except OSError as error:
+            _log.error("the claude CLI can't be started: %s", error)
+            self._lose(f"the claude CLI can't be started: {error}")
+            return
+        self.pid = self._process.pid
+        _log.debug("child %d started", self.pid)
+        try:
+            self._started.set()
+            self.write(*self._unwritten)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._read_stdout(self._process))
+                group.create_task(self._read_stderr(self._process))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_TERM_SECONDS):
+                    await self._process.wait()
+        finally:
+            await asyncio.shield(self._reap(self._process))
+
+    async def _reap(self, process: asyncio.subprocess.Process) -> None:
+        if process.returncode is None:
+            await self._end(process)
+        self.returncode = process.returncode
+        _log.debug("child %s ended with %s", self.pid, self.returncode)
+        reason = self._stderr.decode(errors="replace").strip().splitlines()
+        detail = f": {reason[-1]}" if reason else ""
+        self._lose(f"the claude CLI process ended with code {self.returncode}{detail}")
+
+    def _lose(self, why: str) -> None:
+        self.fail(Lost(why))
+        self._started.set()
+        self._gone.set()
+        self._call_came.set()
+        for answer in self._answers.values():
+            if not answer.done():
+                answer.set_exception(Lost(why))
+
+    async def stop(self) -> None:
+        """End the process: SIGTERM, after two seconds SIGKILL. Returns when it is gone; ``run`` reaps it."""
+        self.spoiled = True
+        await self._started.wait()
+        if self._process is not None and not self._gone.is_set():
+            await self._end(self._process)
+            await self._gone.wait()
+
+    async def _end(self, process: asyncio.subprocess.Process) -> None:
+        self._signal(signal.SIGTERM)
+        try:
+            async with asyncio.timeout(_TERM_SECONDS):
+                await process.wait()
+        except TimeoutError:
+            _log.warning("child %s ignores SIGTERM, killing it", self.pid)
+            self._signal(signal.SIGKILL)
+            await process.wait()
+
+    def _signal(self, number: signal.Signals) -> None:
+        # The whole group: where the launcher stays between the two, neither may be left.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if self.pid is not None:
+                os.killpg(self.pid, number)
+
+    @property
+    def gone(self) -> bool:
+        """Whether the process has ended, or never started."""
+        return self._gone.is_set()
+
+    # -- out ----------------------------------------------------------------------------------------------------------
+
+    def next_id(self) -> str:
+        """Give a fresh id for a control request."""
+        self._ids += 1
+        return f"r{self._ids}"
+
+    def write(self, *lines: bytes) -> None:
+        """Write lines; before the process has started they wait for it. To a process that is gone they go nowhere."""
+        if self._process is None:
+            self._unwritten.extend(lines)
+        elif self._process.stdin is not None and not self._process.stdin.is_closing():
+            self._process.stdin.write(b"".join(lines))
+
+    async def drain(self) -> None:
+        """Wait until the process has taken most of what was written."""
+        await self._started.wait()
+        if self._process is not None and self._process.stdin is not None:
+            with contextlib.suppress(ConnectionError):
+                await self._process.stdin.drain()
+
+    async def ask(self, make: Callable[[str], bytes]) -> Answered:
+        """Write the control request that ``make`` gives for an id, and return its answer. Raises ``Lost``."""
+        request_id = self.next_id()
+        if self.gone:
+            raise Lost("the claude CLI process is gone")
+        answer = self._answers[request_id] = asyncio.get_running_loop().create_future()
+        self.write(make(request_id))
+        try:
+            result: Answered = await answer
+        finally:
+            del self._answers[request_id]
+        return result
+
+    async def history_taken(self) -> None:
+        """Wait until the history message just written is in; raise the ``ProxyError`` where it was refused."""
+        if error := await self._history.get():
+            raise error
+
+    # -- in -----------------------------------------------------------------------------------------------------------
+
+    async def events(self) -> AsyncIterator[AnyEvent]:
+        """Give the reply's events as they come, to ``message_stop``. Raises the ``ProxyError`` that ended it."""
+        while True:
+            event = await self._events.get()
+            if isinstance(event, ProxyError):
+                self.spoiled = True
+                raise event
+            yield event
+            if type(event) is MessageStop:
+                return
+
+    async def call(self, tool_use_id: str) -> ToolCalled:
+        """Wait for the call of ``tool_use_id`` and take it. Raises ``Lost``."""
+        while tool_use_id not in self.calls:
+            if self.gone:
+                raise Lost("the claude CLI process is gone")
+            self._call_came.clear()
+            await self._call_came.wait()
+        return self.calls.pop(tool_use_id)
+
+    async def _read_stdout(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stdout is not None
+        lines = Lines()
+        while data := await process.stdout.read(_READ_BYTES):
+            try:
+                complete = lines.feed(data)
+            except LineTooLong as error:
+                self._lose(f"the claude CLI wrote {error}")
+                self._signal(signal.SIGKILL)
+                return
+            for line in complete:
+                for sign in self.turns.feed(line):
+                    self._take(sign)
+
+    async def _read_stderr(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stderr is not None
+        while data := await process.stderr.read(_READ_BYTES):
+            self._stderr += data
+            del self._stderr[:-_STDERR_KEPT]
+            if _log.isEnabledFor(logging.DEBUG):
+                _log.debug("child %d stderr: %s", process.pid, data.decode(errors="replace").rstrip())
+
+    def _take(self, sign: Signal) -> None:
+        match sign:
+            case ToolCalled():
+                self.calls[sign.tool_use_id] = sign
+                self._call_came.set()
+            case McpAsked():
+                result = tools.answer(sign.method, sign.params, self.tools)
+                self.write(control.mcp_result(sign.request_id, sign.rpc_id, result))
+            case Refused():
+                self.write(control.refuse(sign.request_id, f"{sign.subtype} isn't served here"))
+            case ToolsListed():
+                self._listed = sign.names
+            case Answered():
+                self._answered(sign)
+            case HistoryTaken():
+                self._history.put_nowait(sign.error)
+            case TurnFailed():
+                self.fail(sign.error)
+            case LoopEnded():
+                self.spoiled = self.spoiled or sign.failed
+                self.on_loop_ended(sign)
+            case Limits():
+                self.on_limits(sign)
+            case MessageStart() if self._listed != {tool["name"] for tool in self.tools}:
+                self.fail(UpstreamError(f"the claude CLI doesn't offer the tools asked for, but {set(self._listed)}"))
+            case _:
+                self._events.put_nowait(sign)
+
+    def fail(self, error: ProxyError) -> None:
+        """End the turn under way with ``error``; the child can't be used again."""
+        self.spoiled = True
+        self.turns.give_up()
+        self._events.put_nowait(error)
+        self._history.put_nowait(error)
+
+    def _answered(self, answer: Answered) -> None:
+        waiting = self._answers.get(answer.request_id)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(answer)
+        elif answer.error is not None:
+            # A setting that isn't taken would be a loss in silence.
+            self.fail(UpstreamError(f"the claude CLI refused a request of ours: {answer.error}"))

@@ -1,0 +1,66 @@
+"""What the CLI says when the upstream refuses, as the error a client deserves. Pure."""
+
+from __future__ import annotations
+
+import re
+
+from claude_proxy.backends.claude_cli.limits import Limits
+from claude_proxy.errors import (
+    BadRequest,
+    ContextTooLong,
+    NotSignedIn,
+    ProxyError,
+    RateLimited,
+    UnknownModel,
+    UpstreamError,
+    from_status,
+)
+
+SIGN_IN = "run `claude-proxy login`"
+
+
+class Lost(UpstreamError):
+    """The child, or its connection upstream, went away before the reply was complete: another child may do better."""
+
+
+_NOT_SIGNED_IN = re.compile(r"not logged in|please run /login|invalid api key|oauth token", re.IGNORECASE)
+_TOO_LONG = re.compile(r"prompt is too long|context (window|length|limit)|too many (input )?tokens", re.IGNORECASE)
+_CONNECTION = re.compile(r"connection|econn|socket|network|timed? ?out|stream|terminated", re.IGNORECASE)
+_PREFIX = re.compile(r"^(Failed to authenticate\. )?API Error:( \d{3})? ?")
+_ADVICE = re.compile(r"\.? (This is a server-side issue|Check the gateway|If it persists|This is usually temporary).*$")
+
+
+def failure(text: str, status: int | None, kind: str | None, limits: Limits | None) -> ProxyError:
+    """Give the error for a ``result`` line that says ``is_error``.
+
+    ``text`` is the CLI's own words, ``status`` the upstream's HTTP status where there was one, ``kind`` what the
+    ``assistant`` line's ``error`` says (``rate_limit``, ``authentication_failed`` …).
+    """
+    message = _ADVICE.sub("", _PREFIX.sub("", text)).strip() or "the upstream gave no reason"
+    if status == 401 or (status is None and (kind == "authentication_failed" or _NOT_SIGNED_IN.search(text))):  # noqa: PLR2004
+        return NotSignedIn(f"the claude CLI isn't signed in ({message}): {SIGN_IN}")
+    if status == 429 or (status is None and kind == "rate_limit"):  # noqa: PLR2004
+        return RateLimited(message, reset_at=limits.resets_at if limits else None)
+    if status == 404:  # noqa: PLR2004
+        return UnknownModel("the upstream has no such model, or the account may not use it", param="model")
+    if _TOO_LONG.search(text) and status in {None, 400, 413}:
+        return ContextTooLong(message, param="messages")
+    if status is not None:
+        return from_status(status, message)
+    if kind == "invalid_request":
+        return BadRequest(message)
+    return Lost(message) if _CONNECTION.search(text) else UpstreamError(message)
+
+
+_PARAMETERS = ("tool_choice", "temperature", "top_k", "top_p", "adaptive", "thinking", "effort")
+
+
+def refused_parameters(error: ProxyError, sent: frozenset[str]) -> frozenset[str]:
+    """Say which of the parameters that were ``sent`` a 400 names, so that they can be left out the next time."""
+    if type(error) is not BadRequest or error.status != 400:  # noqa: PLR2004
+        return frozenset()
+    text = error.message.lower()
+    named = [name for name in _PARAMETERS if name in text and name in sent]
+    if "temperature" in named and "top_p" in named and "both" in text:
+        return frozenset({"top_p"})
+    return frozenset(named[:1])

@@ -1,0 +1,275 @@
+"""A child's stdout, line by line, to signals: the reply's events and everything else we must know. Pure.
+
+Two orders are followed. Of one reply: a turn begins when we ask, its events pass the grammar, and it ends at the
+first ``message_stop`` or with a :class:`TurnFailed`, whichever comes first; whatever the CLI does of its own accord after
+that (it goes on after ``max_tokens``, and repeats each block in an ``assistant`` line) is dropped. Of all messages:
+each user message is answered by one ``result`` line, in order, so that a late failure is charged to its own message.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+import msgspec
+
+from claude_proxy.backends.claude_cli.failures import failure
+from claude_proxy.backends.claude_cli.limits import Limits
+from claude_proxy.canon.blocks import Json
+from claude_proxy.canon.codec import decode_event
+from claude_proxy.canon.events import AnyEvent, MessageStop
+from claude_proxy.canon.grammar import Grammar
+from claude_proxy.errors import ProxyError, UpstreamError
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The child answered control request ``request_id``; ``error`` is its reason where it refused."""
+
+    request_id: str
+    response: Json
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class McpAsked:
+    """The child's MCP client wants something other than a tool call, and waits for the answer."""
+
+    request_id: str
+    method: str
+    rpc_id: int | str | None
+    params: Json
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCalled:
+    """The child wants a client tool run, and waits for its result."""
+
+    request_id: str
+    rpc_id: int | str | None
+    tool_use_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The child asked for something that we don't serve."""
+
+    request_id: str
+    subtype: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolsListed:
+    """The names of the tools that the child really offers the model."""
+
+    names: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryTaken:
+    """A history message is in the child's conversation; ``error`` where it refused it."""
+
+    error: ProxyError | None
+
+
+@dataclass(frozen=True, slots=True)
+class TurnFailed:
+    """The turn under way ended with ``error``; no event follows."""
+
+    error: ProxyError
+
+
+@dataclass(frozen=True, slots=True)
+class LoopEnded:
+    """The CLI is done with the message it was asked; ``failed`` where it ended badly after the reply was complete.
+
+    ``max_output_tokens`` and ``context_window`` by model, as far as the CLI told.
+    """
+
+    failed: bool
+    max_output_tokens: dict[str, int]
+    context_window: dict[str, int]
+
+
+Signal = (
+    Answered | McpAsked | ToolCalled | Refused | ToolsListed | HistoryTaken | TurnFailed | LoopEnded | Limits | AnyEvent
+)
+
+
+class _Line(msgspec.Struct):
+    """The fields that any line may have. What isn't needed for dispatch stays undecoded."""
+
+    type: str = ""
+    subtype: str = ""
+    event: msgspec.Raw = msgspec.Raw()
+    parent_tool_use_id: str | None = None
+    request_id: str = ""
+    request: msgspec.Raw = msgspec.Raw()
+    response: msgspec.Raw = msgspec.Raw()
+    rate_limit_info: msgspec.Raw = msgspec.Raw()
+    tools: msgspec.Raw = msgspec.Raw()
+    error: msgspec.Raw = msgspec.Raw()
+    is_error: bool = False
+    api_error_status: int | None = None
+    result: msgspec.Raw = msgspec.Raw()
+    modelUsage: msgspec.Raw = msgspec.Raw()  # noqa: N815  # the CLI's spelling
+
+
+class _Mcp(msgspec.Struct):
+    method: str = ""
+    id: int | str | None = None
+    params: Json | None = None
+
+
+class _ControlRequest(msgspec.Struct):
+    subtype: str = ""
+    message: _Mcp | None = None
+
+
+class _ControlResponse(msgspec.Struct):
+    request_id: str
+    subtype: str = ""
+    response: Json | None = None
+    error: str | None = None
+
+
+_decode_line = msgspec.json.Decoder(_Line).decode
+_decode_request = msgspec.json.Decoder(_ControlRequest).decode
+_decode_response = msgspec.json.Decoder(_ControlResponse).decode
+
+
+@dataclass(slots=True, eq=False)
+class _Sent:
+    """A user message that has no ``result`` yet. ``replying``: its reply isn't complete."""
+
+    asks: bool
+    replying: bool = False
+
+
+@dataclass(slots=True)
+class Turns:
+    """Follows one child. ``feed`` gives the signals of a line; a line that isn't ours to understand gives none."""
+
+    limits: Limits | None = None
+    _grammar: Grammar = field(default_factory=Grammar)
+    _open: deque[_Sent] = field(default_factory=deque)
+    """Oldest first: results come in this order, and may come after the next message was sent."""
+    _current: _Sent = field(default_factory=lambda: _Sent(asks=False))
+    _error_kind: str | None = None
+
+    @property
+    def active(self) -> bool:
+        """A turn is under way: asked for, and not yet ended."""
+        return self._current.replying
+
+    def ask(self) -> None:
+        """Say that a user message which asks the model is on its way."""
+        self._current = _Sent(asks=True)
+        self._open.append(self._current)
+        self.resume()
+
+    def inject(self) -> None:
+        """Say that a user message which is history is on its way."""
+        self._open.append(_Sent(asks=False))
+
+    def resume(self) -> None:
+        """Say that the pending tool calls are being answered: the turn goes on, with a new reply."""
+        self._current.replying = True
+        self._grammar = Grammar()
+        self._error_kind = None
+
+    def give_up(self) -> None:
+        """Say that nobody waits for the reply any more: its events are dropped."""
+        self._current.replying = False
+
+    def feed(self, line: bytes) -> list[Signal]:
+        """Take one line."""
+        try:
+            return self._dispatch(_decode_line(line))
+        except msgspec.DecodeError:
+            return []
+
+    def _dispatch(self, line: _Line) -> list[Signal]:
+        match line.type:
+            case "stream_event":
+                return self._event(line)
+            case "control_request":
+                return self._asked(line)
+            case "control_response":
+                answer = _decode_response(line.response)
+                error = None if answer.subtype == "success" else answer.error or "refused without a reason"
+                return [Answered(answer.request_id, answer.response or {}, error)]
+            case "rate_limit_event":
+                self.limits = Limits.parse(_object(line.rate_limit_info))
+                return [self.limits]
+            case "assistant" if line.parent_tool_use_id is None and bytes(line.error):
+                kind = msgspec.json.decode(line.error)
+                self._error_kind = kind if isinstance(kind, str) else None
+                return []
+            case "system" if line.subtype == "init":
+                names = msgspec.json.decode(line.tools or b"[]", type=list[str])
+                return [ToolsListed(frozenset(names))]
+            case "result":
+                return self._result(line)
+            case _:
+                return []
+
+    def _event(self, line: _Line) -> list[Signal]:
+        if not self.active or line.parent_tool_use_id is not None:
+            return []
+        try:
+            event = decode_event(line.event)
+            if event is None:
+                return []
+            self._grammar.check(event)
+        except ProxyError as error:
+            self.give_up()
+            return [TurnFailed(error)]
+        if type(event) is MessageStop:
+            self.give_up()
+        return [event]
+
+    def _asked(self, line: _Line) -> list[Signal]:
+        request = _decode_request(line.request)
+        message = request.message
+        if request.subtype != "mcp_message" or message is None:
+            return [Refused(line.request_id, request.subtype)]
+        params = message.params or {}
+        if message.method == "tools/call":
+            meta = params.get("_meta")
+            call_id = meta.get("claudecode/toolUseId") if isinstance(meta, dict) else None
+            return [ToolCalled(line.request_id, message.id, str(call_id or ""))]
+        return [McpAsked(line.request_id, message.method, message.id, params)]
+
+    def _result(self, line: _Line) -> list[Signal]:
+        sent = self._open.popleft() if self._open else self._current
+        error = self._failure(line) if line.is_error else None
+        if not sent.asks:
+            return [HistoryTaken(error)]
+        usage = _object(line.modelUsage)
+        ended = LoopEnded(
+            failed=line.is_error or sent.replying,
+            max_output_tokens=_counts(usage, "maxOutputTokens"),
+            context_window=_counts(usage, "contextWindow"),
+        )
+        if not sent.replying:
+            return [ended]
+        sent.replying = False
+        return [TurnFailed(error or UpstreamError("the CLI ended the turn before the reply was complete")), ended]
+
+    def _failure(self, line: _Line) -> ProxyError:
+        text = msgspec.json.decode(line.result) if bytes(line.result) else ""
+        return failure(text if isinstance(text, str) else "", line.api_error_status, self._error_kind, self.limits)
+
+
+def _object(raw: msgspec.Raw) -> Json:
+    value = msgspec.json.decode(raw) if bytes(raw) else {}
+    return value if isinstance(value, dict) else {}
+
+
+def _counts(usage: Json, key: str) -> dict[str, int]:
+    return {
+        model: entry[key]
+        for model, entry in usage.items()
+        if isinstance(entry, dict) and isinstance(entry.get(key), int)
+    }
