@@ -130,13 +130,15 @@ class ClaudeCli:
     async def _get_catalog(self) -> Catalog:
         async with self._catalog_lock:
             if self._catalog is None:
-                self._catalog = await self._ask_catalog()
+                try:
+                    self._catalog = await self._ask_catalog()
+                except Lost:  # the child died before it could say: another one can
+                    self._catalog = await self._ask_catalog()
             return self._catalog
 
     async def _ask_catalog(self) -> Catalog:
         pool = self._running()
-        model = self.config.warm_models[0] if self.config.warm_models else "sonnet"
-        lease = await pool.claim(model)
+        lease = await pool.claim(self.config.warm_models[0] if self.config.warm_models else "sonnet")
         try:
             async with asyncio.timeout(_CATALOG_SECONDS):
                 answer = await lease.child.ask(control.list_models)
@@ -249,9 +251,10 @@ class ClaudeCli:
         return Task(request, run.messages, plan, listed)
 
     def _pool_model(self, model: str) -> str:
-        """Give the name that the pool knows an exact model by: a warm model's configured name, where it is one."""
+        """Give the one name that the pool knows an exact model by: a warm model's configured one, else its shortest."""
         known = self._catalog or Catalog()
-        return next((name for name in self.config.warm_models if known.exact(name) == model), model)
+        warm = (name for name in self.config.warm_models if known.exact(name) == model)
+        return next(warm, known.shortest(model))
 
     async def _attempt(self, run: _Run, task: Task, started: float) -> AsyncGenerator[AnyEvent, None]:
         """Run the turn on one child, which is kept for the conversation's next turn or else ended."""

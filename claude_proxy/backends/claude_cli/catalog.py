@@ -24,6 +24,13 @@ class Catalog:
                 return model.id
         return name
 
+    def shortest(self, exact: str) -> str:
+        """Give the listed model's family name, ``sonnet`` say; any other name as it is."""
+        for model in self.models:
+            if exact == model.id:
+                return min((name for name in model.aliases if name != "default"), key=len, default=exact)
+        return exact
+
     def able(self, name: str) -> Abilities:
         """Give what is known of a model."""
         return self.abilities.get(self.exact(name), Abilities())

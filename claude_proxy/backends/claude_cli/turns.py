@@ -1,8 +1,7 @@
 """A child's stdout, line by line, to signals: the reply's events and everything else we must know. Pure.
 
 Two orders are followed. Of one reply: a turn begins when we ask, its events pass the grammar, and it ends at the
-first ``message_stop`` or with a :class:`TurnFailed`, whichever comes first; whatever the CLI does of its own accord after
-that (it goes on after ``max_tokens``, and repeats each block in an ``assistant`` line) is dropped. Of all messages:
+first ``message_stop`` or with a :class:`TurnFailed`, whichever comes first; whatever the CLI does by itself after that (it goes on after ``max_tokens``, and repeats each block in an ``assistant`` line) is dropped. Of all messages:
 each user message is answered by one ``result`` line, in order, so that a late failure is charged to its own message.
 """
 
@@ -17,7 +16,7 @@ from claude_proxy.backends.claude_cli.failures import failure
 from claude_proxy.backends.claude_cli.limits import Limits
 from claude_proxy.canon.blocks import Json
 from claude_proxy.canon.codec import decode_event
-from claude_proxy.canon.events import AnyEvent, MessageStop
+from claude_proxy.canon.events import AnyEvent, MessageDelta, MessageStop
 from claude_proxy.canon.grammar import Grammar
 from claude_proxy.errors import ProxyError, UpstreamError
 
@@ -140,10 +139,14 @@ _decode_response = msgspec.json.Decoder(_ControlResponse).decode
 
 @dataclass(slots=True, eq=False)
 class _Sent:
-    """A user message that has no ``result`` yet. ``replying``: its reply isn't complete."""
+    """A user message that has no ``result`` yet.
+
+    ``replying``: its reply isn't complete. ``broken``: nor will it ever be, and its ``result`` says why.
+    """
 
     asks: bool
     replying: bool = False
+    broken: bool = False
 
 
 @dataclass(slots=True)
@@ -174,7 +177,7 @@ class Turns:
 
     def resume(self) -> None:
         """Say that the pending tool calls are being answered: the turn goes on, with a new reply."""
-        self._current.replying = True
+        self._current.replying, self._current.broken = True, False
         self._grammar = Grammar()
         self._error_kind = None
 
@@ -205,6 +208,7 @@ class Turns:
             case "assistant" if line.parent_tool_use_id is None and bytes(line.error):
                 kind = msgspec.json.decode(line.error)
                 self._error_kind = kind if isinstance(kind, str) else None
+                self._current.broken = True
                 return []
             case "system" if line.subtype == "init":
                 names = msgspec.json.decode(line.tools or b"[]", type=list[str])
@@ -215,11 +219,15 @@ class Turns:
                 return []
 
     def _event(self, line: _Line) -> list[Signal]:
-        if not self.active or line.parent_tool_use_id is not None:
+        if not self.active or self._current.broken or line.parent_tool_use_id is not None:
             return []
         try:
             event = decode_event(line.event)
             if event is None:
+                return []
+            if isinstance(event, MessageDelta) and event.stop_reason is None:
+                # The CLI closes a stream that broke upstream as if it were whole; only this tells.
+                self._current.broken = True
                 return []
             self._grammar.check(event)
         except ProxyError as error:
