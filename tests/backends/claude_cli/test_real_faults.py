@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from real_cli import MakeReal, Real, assistant, is_alive, results_for, until, user
+
 from claude_proxy.backends.base import Call
 from claude_proxy.canon.blocks import Text
 from claude_proxy.canon.events import TextDelta
@@ -24,16 +27,18 @@ from claude_proxy.errors import (
     UpstreamTimeout,
 )
 from claude_proxy.simulator import Reply, error, text, tool_calls
-from conftest import MakeReal, Real, is_alive, results_for, user
 
+HOSTNAME = Path("/etc/hostname").read_text().strip()
 NOTE = Tool(name="note", description="Take a note.", input_schema={"type": "object", "properties": {}})
 
 
-async def until(condition: Any, seconds: float = 5.0) -> None:
-    """Wait until the condition holds; fail after ``seconds``."""
-    async with asyncio.timeout(seconds):
-        while not condition():
-            await asyncio.sleep(0.01)
+async def read(real: Real, events: list[Any], at_delta: Callable[[], None] = lambda: None) -> None:
+    """Run a turn, putting its events into ``events``, and do something at each text delta."""
+    async with real.backend.turn(Call(Request(model="sonnet", messages=(user("hi"),)))) as turn:
+        async for event in turn.events:
+            events.append(event)
+            if isinstance(event, TextDelta):
+                at_delta()
 
 
 async def test_two_clients_with_the_same_history_share_nothing(real: Real) -> None:
@@ -66,18 +71,10 @@ async def test_another_clients_identical_conversation_gets_a_child_of_its_own(re
 )
 async def test_text_is_only_text(real: Real, words: str) -> None:
     """K04: what the CLI would expand or run when typed arrives as written, in history and in the last turn."""
-    hostname = Path("/etc/hostname").read_text().strip()
-    await real.ask(user(words), user_reply(), user(words))
+    await real.ask(user(words), assistant("ok"), user(words))
     conversation = real.simulator.seen[0].conversation
     assert [conversation[0], conversation[2]] == [("user", [{"type": "text", "text": words}])] * 2
-    assert hostname not in str(conversation)
-
-
-def user_reply() -> Any:
-    """Give an assistant's turn between two of the user's."""
-    from claude_proxy.canon.request import Message  # noqa: PLC0415  # only here
-
-    return Message(role="assistant", content=(Text(text="ok"),))
+    assert HOSTNAME not in str(conversation)
 
 
 async def test_the_reply_ends_at_the_first_message_stop(real: Real) -> None:
@@ -90,27 +87,16 @@ async def test_the_reply_ends_at_the_first_message_stop(real: Real) -> None:
 
 
 async def test_a_stream_cut_after_some_deltas_is_an_error(real: Real) -> None:
-    """K07: what came stays what came; no second sample is joined to it."""
+    """K07: the client has the deltas that came before, then the error; no second sample is joined to them."""
     real.simulator.queue.append(text("one ", "two ", "three", cut_after=5, gap_seconds=0.05))
     events: list[Any] = []
     with pytest.raises(UpstreamError):
-        async with real.backend.turn(Call(Request(model="sonnet", messages=(user("hi"),)))) as turn:
-            events.extend([event async for event in turn.events])
+        await read(real, events)
+    said = "".join(event.text for event in events if isinstance(event, TextDelta))
+    assert said in {"one ", "one two "}
     assert len(real.upstream) == 1
     await until(lambda: not real.pids())
     assert (await real.ask(user("next"))).text
-
-
-async def test_deltas_before_the_cut_are_delivered(real: Real) -> None:
-    """K07: the client has the deltas that came before the error."""
-    real.simulator.queue.append(text("one ", "two ", "three", cut_after=5, gap_seconds=0.05))
-    seen: list[str] = []
-    with pytest.raises(UpstreamError):
-        async with real.backend.turn(Call(Request(model="sonnet", messages=(user("hi"),)))) as turn:
-            async for event in turn.events:
-                if isinstance(event, TextDelta):
-                    seen.append(event.text)
-    assert "".join(seen) in {"one ", "one two "}
 
 
 async def test_a_connection_cut_before_the_first_byte_is_tried_once_more(real: Real) -> None:
@@ -235,7 +221,7 @@ async def test_a_turn_that_takes_too_long_is_a_504(make_real: MakeReal) -> None:
 async def test_a_child_killed_before_its_turn_is_replaced(make_real: MakeReal) -> None:
     """K09: a warm child that dies is noticed, and another one answers."""
     real = await make_real(warm=1)
-    await until(lambda: real.pids())
+    await until(real.pids)
     os.kill(real.pids()[0], signal.SIGKILL)
     assert (await real.ask(user("hi"))).text
 
@@ -244,10 +230,7 @@ async def test_a_child_killed_in_mid_stream_is_an_error_and_the_next_request_wor
     """K09: an error, never a clean end."""
     real.simulator.queue.append(text("a ", "b ", "c", gap_seconds=30))
     with pytest.raises(UpstreamError):
-        async with real.backend.turn(Call(Request(model="sonnet", messages=(user("hi"),)))) as turn:
-            async for event in turn.events:
-                if isinstance(event, TextDelta):
-                    os.kill(real.pids()[0], signal.SIGKILL)
+        await read(real, [], lambda: os.kill(real.pids()[0], signal.SIGKILL))
     real.simulator.queue.clear()
     assert (await real.ask(user("again"))).text
 
@@ -279,7 +262,7 @@ async def test_the_next_turn_lands_on_the_child_that_holds_the_conversation(real
 async def test_an_edited_history_gets_a_fresh_child(real: Real) -> None:
     """K03: the old child's version of the conversation is never continued."""
     await real.ask(user("one"))
-    edited = user_reply()
+    edited = assistant("ok")
     await real.ask(user("one"), edited, user("two"))
     assert real.simulator.seen[1].conversation[1] == ("assistant", [{"type": "text", "text": "ok"}])
 

@@ -8,12 +8,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from real_cli import MakeReal, Real, assistant, results_for, user
+
 from claude_proxy.canon.blocks import Image, Source, Text, ToolResult, ToolUse
 from claude_proxy.canon.events import TextDelta
 from claude_proxy.canon.request import Reasoning, Tool, ToolChoice
 from claude_proxy.errors import BadRequest
 from claude_proxy.simulator import MODELS, text, thinking, tool_calls
-from conftest import MakeReal, Real, assistant, results_for, user
 
 OLDER = "claude-sonnet-4-5-20250929"
 WEATHER = Tool(
@@ -215,7 +216,9 @@ async def test_effort_arrives_and_thinking_comes_back(real: Real, effort: Any) -
 
 async def test_effort_is_a_budget_on_a_model_without_adaptive_thinking(real: Real) -> None:
     """C14: an older model refuses adaptive thinking once, and gets a budget below max_tokens."""
-    await real.ask(user("hi"), model=OLDER, reasoning=Reasoning(mode="on", effort="high", visible=True), max_tokens=4000)
+    await real.ask(
+        user("hi"), model=OLDER, reasoning=Reasoning(mode="on", effort="high", visible=True), max_tokens=4000
+    )
     assert real.upstream[-1]["thinking"] == {"type": "enabled", "budget_tokens": 3999}
 
 

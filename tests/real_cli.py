@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -11,6 +12,7 @@ from typing import Any
 
 import msgspec
 import pytest
+
 from claude_proxy.backends.base import Call, Turn
 from claude_proxy.backends.claude_cli.backend import ClaudeCli
 from claude_proxy.canon.blocks import AnyBlock, Text, ToolResult, ToolUse
@@ -101,9 +103,12 @@ MakeReal = Callable[..., Any]
 
 @asynccontextmanager
 async def running(
-    folder: Path, simulator: Simulator, *, signed_in: bool = True, **config: Any
+    folder: Path, simulator: Simulator, *, signed_in: bool = True, start: bool = True, **config: Any
 ) -> AsyncIterator[ClaudeCli]:
-    """Run a backend whose CLI has a home of its own and asks the simulator. No child is warmed unless ``warm`` says so."""
+    """Run a backend whose CLI has a home of its own and asks the simulator.
+
+    No child is warmed unless ``warm`` says so. ``start=False``: a server will start it, and close it.
+    """
     for name in ("home", "config", "work"):
         (folder / name).mkdir(exist_ok=True)
     settings = {"warm": 0, "base_url": simulator.base_url, **config}
@@ -112,7 +117,8 @@ async def running(
         env["CLAUDE_CODE_OAUTH_TOKEN"] = "dummy"
     own = {name: value for name, value in os.environ.items() if name != "CLAUDE_CODE_OAUTH_TOKEN"}
     backend = ClaudeCli(ClaudeCliConfig(**settings), extra_env=env, environment=own, workdir=folder / "work")
-    await backend.start()
+    if start:
+        await backend.start()
     try:
         yield backend
     finally:
@@ -150,3 +156,10 @@ def is_alive(pid: int) -> bool:
     except (FileNotFoundError, ProcessLookupError):
         return False
     return state != "Z"
+
+
+async def until(condition: Callable[[], Any], seconds: float = 5.0) -> None:
+    """Wait until the condition holds; fail after ``seconds``."""
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110  # what is waited for happens in other processes
+            await asyncio.sleep(0.01)
