@@ -1,5 +1,6 @@
 """Fixtures for all tests."""
 
 from real_cli import make_real, real
+from scripted_server import backend, serve
 
-__all__ = ["make_real", "real"]
+__all__ = ["backend", "make_real", "real", "serve"]

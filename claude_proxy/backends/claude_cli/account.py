@@ -23,7 +23,7 @@ def parse_account(output: bytes) -> Account:
     """Read what ``claude auth status`` printed; what can't be read counts as not signed in."""
     try:
         status = msgspec.json.decode(output)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, ValueError):  # not JSON, not UTF-8
         return Account(signed_in=False)
     if not isinstance(status, dict) or status.get("loggedIn") is not True:
         return Account(signed_in=False)

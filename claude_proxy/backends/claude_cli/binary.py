@@ -53,10 +53,10 @@ def read_version(path: str) -> str | None:
     key = (path, status.st_mtime_ns, status.st_size)
     if key not in _known:
         try:
-            done = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=5, check=False)  # noqa: S603  # the user's own binary
+            done = subprocess.run([path, "--version"], capture_output=True, timeout=5, check=False)  # noqa: S603  # the user's own binary
         except (OSError, subprocess.SubprocessError):
             return None
-        match = _VERSION.search(done.stdout)
+        match = _VERSION.search(done.stdout.decode(errors="replace"))
         _known[key] = match.group() if match else None
     return _known[key]
 

@@ -1,4 +1,4 @@
-"""What the CLI says it offers, as our models and what each is able to. Pure."""
+"""What is known of the models: what the CLI says it offers, and what upstream refusals have taught since. Pure."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from claude_proxy.backends.base import Model
 from claude_proxy.backends.claude_cli.parameters import Abilities
 from claude_proxy.canon.blocks import Json
+
+_DAY = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +33,11 @@ class Catalog:
                 return min((name for name in model.aliases if name != "default"), key=len, default=exact)
         return exact
 
-    def able(self, name: str) -> Abilities:
-        """Give what is known of a model."""
-        return self.abilities.get(self.exact(name), Abilities())
+    def current(self, name: str) -> str | None:
+        """Give the exact id of the current model of the family that ``claude-sonnet-4``, say, is an old name of."""
+        words = name.split("-")
+        families = (model for model in self.models if any(alias in words for alias in model.aliases))
+        return next((model.id for model in families if model.id != name), None)
 
     def with_sizes(self, max_output: dict[str, int], context: dict[str, int]) -> Catalog:
         """Give the catalog with sizes that the CLI reported after a turn."""
@@ -48,6 +52,38 @@ class Catalog:
         return replace(self, models=models)
 
 
+@dataclass(slots=True)
+class Knowledge:
+    """The catalog, and what refusals have taught: parameters that a model doesn't take, names that are no model."""
+
+    catalog: Catalog = field(default_factory=Catalog)
+    _refused: dict[str, frozenset[str]] = field(default_factory=dict)
+    _missing: dict[str, float] = field(default_factory=dict)
+    """Names that the upstream answered 404 to, and until when that is believed, in seconds."""
+
+    def resolve(self, name: str, now: float) -> str:
+        """Give the exact model for a name: for one that the upstream doesn't know, its family's current model."""
+        exact = self.catalog.exact(name)
+        if self._missing.get(exact, now) > now:
+            return self.catalog.current(exact) or exact
+        return exact
+
+    def able(self, exact: str) -> Abilities:
+        """Give what is known of a model."""
+        return self.catalog.abilities.get(exact, Abilities()).without(self._refused.get(exact, frozenset()))
+
+    def learn_refusal(self, exact: str, parameters: frozenset[str]) -> None:
+        """Remember that a model doesn't take ``parameters``."""
+        self._refused[exact] = self._refused.get(exact, frozenset()) | parameters
+
+    def learn_missing(self, exact: str, now: float) -> bool:
+        """Remember for a day that the upstream doesn't know a model; say whether another one can stand in for it."""
+        if self._missing.get(exact, now) > now or self.catalog.current(exact) is None:
+            return False
+        self._missing[exact] = now + _DAY
+        return True
+
+
 def parse(entries: Sequence[Json]) -> Catalog:
     """Read the ``models`` of ``list_models`` or ``initialize``: one entry a name, several of which may be one model."""
     models: dict[str, Model] = {}
@@ -57,21 +93,28 @@ def parse(entries: Sequence[Json]) -> Catalog:
         exact = str(entry.get("resolvedModel") or name)
         if not exact:
             continue
-        efforts = tuple(entry.get("supportedEffortLevels") or ()) if entry.get("supportsEffort") else ()
+        efforts = _efforts(entry)
         seen = models.get(exact)
         aliases = () if name in {exact, ""} else (name,)
         shown = str(entry.get("displayName") or exact)
         if seen is None:
-            models[exact] = Model(id=exact, display_name=shown, aliases=aliases, effort_levels=efforts)
+            models[exact] = Model(id=exact, display_name=shown, aliases=aliases, effort_levels=efforts or ())
         else:
-            better = seen.display_name if "default" not in seen.aliases else shown
+            better = shown if seen.aliases == ("default",) else seen.display_name
             models[exact] = replace(seen, display_name=better, aliases=tuple(dict.fromkeys(seen.aliases + aliases)))
         abilities[exact] = Abilities(
             thinking_off=_flag(entry, "supportsThinkingOff"),
             adaptive=_flag(entry, "supportsAdaptiveThinking"),
-            efforts=efforts or None,
+            efforts=efforts,
         )
     return Catalog(tuple(models.values()), abilities)
+
+
+def _efforts(entry: Json) -> tuple[str, ...] | None:
+    """Give the effort levels: none where the CLI says so, unknown where it says nothing."""
+    if entry.get("supportsEffort"):
+        return tuple(entry.get("supportedEffortLevels") or ()) or None
+    return () if entry.get("supportsEffort") is False else None
 
 
 def _flag(entry: Json, name: str) -> bool | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from claude_proxy.backends.claude_cli.limits import Limits
+from claude_proxy.backends.claude_cli.parameters import BESIDE_TEMPERATURE
 from claude_proxy.errors import (
     BadRequest,
     ContextTooLong,
@@ -40,7 +41,8 @@ def failure(text: str, status: int | None, kind: str | None, limits: Limits | No
     if status == 401 or (status is None and (kind == "authentication_failed" or _NOT_SIGNED_IN.search(text))):  # noqa: PLR2004
         return NotSignedIn(f"the claude CLI isn't signed in ({message}): {SIGN_IN}")
     if status == 429 or (status is None and kind == "rate_limit"):  # noqa: PLR2004
-        return RateLimited(message, reset_at=limits.resets_at if limits else None)
+        # A window that isn't used up has nothing to do with it: the upstream is only busy.
+        return RateLimited(message, reset_at=limits.resets_at if limits and limits.status == "rejected" else None)
     if status == 404:  # noqa: PLR2004
         return UnknownModel("the upstream has no such model, or the account may not use it", param="model")
     if _TOO_LONG.search(text) and status in {None, 400, 413}:
@@ -62,5 +64,5 @@ def refused_parameters(error: ProxyError, sent: frozenset[str]) -> frozenset[str
     text = error.message.lower()
     named = [name for name in _PARAMETERS if name in text and name in sent]
     if "temperature" in named and "top_p" in named and "both" in text:
-        return frozenset({"top_p"})
+        return frozenset({BESIDE_TEMPERATURE})
     return frozenset(named[:1])

@@ -30,6 +30,8 @@ def become(server: int, command: list[str]) -> None:
 
 def watch(server: int, command: list[str]) -> int:
     """Anywhere: run the command, kill it when the server dies, and end as it ends."""
+    if os.getppid() != server:
+        return _PARENT_GONE
     with subprocess.Popen(command) as child:  # noqa: S603  # the server chose the command
 
         def pass_on(number: int, _frame: FrameType | None) -> None:

@@ -10,6 +10,9 @@ from claude_proxy.canon.blocks import Json
 _SHORT = {"five_hour": "5h", "seven_day": "7d"}
 """The CLI's names of the windows to those in the API's headers."""
 
+_LAST_SECOND = 253_402_300_799
+"""Of the year 9999: no date comes after it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Window:
@@ -35,21 +38,25 @@ class Limits:
         """Read ``rate_limit_info``; what isn't there stays ``None``."""
         raw = info.get("unifiedWindows")
         windows = {
-            name: Window(_number(entry.get("utilization")), _number(entry.get("resetsAt")), entry.get("status"))
+            name: Window(_number(entry.get("utilization")), _number(entry.get("resetsAt")), _word(entry.get("status")))
             for name, entry in (raw.items() if isinstance(raw, dict) else ())
             if isinstance(entry, dict)
         }
         return cls(
-            status=str(info.get("status") or "allowed"),
+            status=_word(info.get("status")) or "allowed",
             resets_at=_number(info.get("resetsAt")),
-            binding=info.get("rateLimitType"),
+            binding=_word(info.get("rateLimitType")),
             overage=bool(info.get("isUsingOverage")),
             windows=windows,
         )
 
 
 def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) else None
+    return float(value) if isinstance(value, int | float) and 0 <= value <= _LAST_SECOND else None
+
+
+def _word(value: object) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def limit_headers(limits: Limits | None) -> dict[str, str]:

@@ -16,6 +16,9 @@ from claude_proxy.canon.request import Effort, Request
 _MODEL_MAXIMUM = 999_999
 """The CLI lowers it to the model's own maximum, which only the CLI knows."""
 
+BESIDE_TEMPERATURE = "top_p beside temperature"
+"""What a model refuses that takes either of the two, but not both."""
+
 _MIN_TOP_P = 0.95
 _MIN_BUDGET = 1024
 _EFFORTS: tuple[Effort, ...] = ("low", "medium", "high", "xhigh", "max")
@@ -97,27 +100,33 @@ def _plan_thinking(request: Request, abilities: Abilities, draft: _Draft) -> boo
     """Decide on thinking; return whether the model will think."""
     reasoning = request.reasoning
     if reasoning.mode != "on":
-        if abilities.always_thinks:
-            if reasoning.mode == "off":
-                draft.losses.append("reasoning")
-            return True
-        draft.body["thinking"] = {"type": "disabled"}
-        draft.sent.add("thinking")
-        return False
+        if reasoning.mode == "off" and abilities.always_thinks:
+            draft.losses.append("reasoning")
+        return _switch_off(abilities, draft)
     if abilities.thinks_adaptively:
         draft.body["thinking"] = {"type": "adaptive", **({"display": "summarized"} if reasoning.visible else {})}
         draft.sent.add("adaptive")
         draft.effort = _effort(request, abilities, draft)
+        if draft.effort is not None:
+            draft.sent.add("effort")
         return True
     budget = reasoning.budget_tokens or _BUDGETS[reasoning.effort or "medium"]
     if request.max_tokens is not None:
         budget = min(budget, request.max_tokens - 1)
     if budget < _MIN_BUDGET:
         draft.losses.append("reasoning")
-        draft.body["thinking"] = {"type": "disabled"}
-        return False
+        return _switch_off(abilities, draft)
     draft.body["thinking"] = {"type": "enabled", "budget_tokens": budget}
     return True
+
+
+def _switch_off(abilities: Abilities, draft: _Draft) -> bool:
+    """Switch thinking off where the model allows it; return whether it will think all the same."""
+    if abilities.always_thinks:
+        return True
+    draft.body["thinking"] = {"type": "disabled"}
+    draft.sent.add("thinking")
+    return False
 
 
 def _effort(request: Request, abilities: Abilities, draft: _Draft) -> str | None:
@@ -127,10 +136,11 @@ def _effort(request: Request, abilities: Abilities, draft: _Draft) -> str | None
         budget = request.reasoning.budget_tokens
         wanted = next((effort for effort in _EFFORTS if budget <= _BUDGETS[effort]), "max")
         draft.losses.append("reasoning.budget_tokens")
-    if wanted is None or abilities.efforts is None or wanted in abilities.efforts:
+    known = () if "effort" in abilities.refused else abilities.efforts
+    if wanted is None or known is None or wanted in known:
         return wanted
     draft.losses.append("reasoning")
-    below = [effort for effort in _EFFORTS[: _EFFORTS.index(wanted)] if effort in abilities.efforts]
+    below = [effort for effort in _EFFORTS[: _EFFORTS.index(wanted)] if effort in known]
     return below[-1] if below else None
 
 
@@ -144,7 +154,8 @@ def _plan_sampling(request: Request, abilities: Abilities, draft: _Draft, *, thi
         value = getattr(request, name)
         if value is None:
             continue
-        if name in abilities.refused or (thinking and refused):
+        second = name == "top_p" and "temperature" in draft.body and BESIDE_TEMPERATURE in abilities.refused
+        if second or name in abilities.refused or (thinking and refused):
             draft.losses.append(name)
         else:
             draft.body[name] = value

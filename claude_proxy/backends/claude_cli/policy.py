@@ -169,7 +169,7 @@ class _Plan:
 
     def refill(self, model: str) -> None:
         have = sum(c.phase is Phase.WARM and c.model == model for c in self.children.values())
-        for _ in range(self._wanted(model) - have):
+        for _ in range(self._wanted(model) - have - self.starting.count(model)):
             if self.spawn(model):
                 continue
             # A place for the next conversation is worth more than the oldest idle one, but never the last.

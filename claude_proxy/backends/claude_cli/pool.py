@@ -59,6 +59,7 @@ class Pool:
     _refill_at: float = 0.0
     _group: asyncio.TaskGroup | None = None
     _runner: asyncio.Task[None] | None = None
+    _started: asyncio.Event = field(default_factory=asyncio.Event)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _closing: bool = False
 
@@ -66,13 +67,13 @@ class Pool:
 
     async def start(self) -> None:
         """Begin; warm children are started in the background."""
-        ready = asyncio.Event()
-        self._runner = asyncio.create_task(self._run(ready), name="pool")
-        await ready.wait()
+        self._runner = asyncio.create_task(self._run(), name="pool")
+        await self._started.wait()
 
     async def close(self) -> None:
         """End every child and every wait."""
         self._closing = True
+        self._started.set()
         for waiting in self._waiting:
             if not waiting.child.done():
                 waiting.child.set_exception(Unavailable("the server is shutting down"))
@@ -81,9 +82,9 @@ class Pool:
         if self._runner is not None:
             await self._runner
 
-    async def _run(self, ready: asyncio.Event) -> None:
+    async def _run(self) -> None:
         async with asyncio.TaskGroup() as self._group:
-            ready.set()
+            self._started.set()
             while not self._closing:
                 self._changed.clear()
                 self._decide()
@@ -103,7 +104,8 @@ class Pool:
 
     async def claim(self, model: str, key: str | None = None) -> Lease:
         """Wait for a child: the one that keeps conversation ``key``, else a warm one of ``model``. In order."""
-        if self._closing or self._group is None:
+        await self._started.wait()
+        if self._closing:
             raise Unavailable("the server is shutting down")
         self._ids += 1
         waiting = _Waiting(Waiter(self._ids, model, key), asyncio.get_running_loop().create_future())

@@ -11,12 +11,18 @@ from typing import Any
 
 from claude_proxy.canon.blocks import Image, Json, Text, ToolResult
 from claude_proxy.canon.request import Tool
+from claude_proxy.errors import BadRequest
 
 MAX_HELD_CHARACTERS = 450_000
 """A held result above it would be cut by the CLI (its limit, which we raise as far as it goes, is 500,000)."""
 
+MAX_HELD_ERROR_CHARACTERS = 10_000
+"""The same for a result that is an error: no setting raises it."""
+
 _CUT_ABOVE = 500_000
 _COMBINATORS = ("anyOf", "oneOf", "allOf")
+_OURS_TO_DROP = frozenset({"cache_control"})
+"""The CLI sets its own markers: nothing is lost."""
 
 
 def plain_schema(schema: Json) -> tuple[Json, bool]:
@@ -42,16 +48,25 @@ def _is_names(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(name, str) for name in value)
 
 
+def _object(value: Any) -> Json:
+    return value if isinstance(value, dict) else {}
+
+
+def _names(value: Any) -> set[str]:
+    return {name for name in value if isinstance(name, str)} if isinstance(value, list) else set()
+
+
 def _merged(schema: Json) -> Json:
     """Fold a root's alternatives into one object: all their properties, and what every alternative requires."""
     plain = {key: value for key, value in schema.items() if key not in _COMBINATORS}
-    properties: Json = dict(plain.get("properties") or {})
-    required: set[str] = set(plain.get("required") or ())
+    properties = _object(plain.get("properties"))
+    required = _names(plain.get("required"))
     for combinator in _COMBINATORS:
-        branches = [branch for branch in schema.get(combinator) or () if isinstance(branch, dict)]
+        given = schema.get(combinator)
+        branches = [_object(branch) for branch in given] if isinstance(given, list) else []
         for branch in branches:
-            properties = {**(branch.get("properties") or {}), **properties}
-        demands = [set(branch.get("required") or ()) for branch in branches]
+            properties = {**_object(branch.get("properties")), **properties}
+        demands = [_names(branch.get("required")) for branch in branches]
         if demands:
             required |= set.union(*demands) if combinator == "allOf" else set.intersection(*demands)
     plain["properties"] = properties
@@ -61,14 +76,22 @@ def _merged(schema: Json) -> Json:
 
 
 def listing(tools: Sequence[Tool]) -> tuple[list[Json], tuple[str, ...]]:
-    """Give the ``tools/list`` answer's tools, and what of the definitions is lost."""
+    """Give the ``tools/list`` answer's tools, and what of the definitions is lost.
+
+    Raises ``BadRequest`` for two tools of one name, of which the CLI would keep one without a word.
+    """
     listed: list[Json] = []
     losses: dict[str, None] = {}
+    names: set[str] = set()
     for tool in tools:
+        if tool.name in names:
+            raise BadRequest(f"two tools are named {tool.name!r}", param="tools")
+        names.add(tool.name)
         schema, lossy = plain_schema(tool.input_schema)
         if lossy:
             losses["tools.input_schema"] = None
-        losses.update({f"tools.{name}": None for name, value in tool.extra.items() if value not in (None, False)})
+        asked = {name for name, value in tool.extra.items() if value not in (None, False)} - _OURS_TO_DROP
+        losses.update({f"tools.{name}": None for name in sorted(asked)})
         listed.append(
             {
                 "name": tool.name,
@@ -96,16 +119,32 @@ def answer(method: str, params: Json, listed: Sequence[Json]) -> Json:
 
 
 def can_be_held(result: ToolResult) -> bool:
-    """Tell whether a held call can be answered with this result unchanged; if not, the conversation is rebuilt."""
-    if not result.content:
+    """Tell whether a held call can be answered with this result unchanged; if not, the conversation is rebuilt.
+
+    A blank result becomes a sentence of the CLI's own. Of an error it keeps the text, trimmed, joined and cut.
+    """
+    texts = [block.text for block in result.content if isinstance(block, Text)]
+    images = [block for block in result.content if isinstance(block, Image) and _is_inline(block)]
+    if len(texts) + len(images) != len(result.content) or not (images or any(map(_trimmed, texts))):
         return False
-    size = 0
-    for block in result.content:
-        if isinstance(block, Text):
-            size += len(block.text)
-        elif not (isinstance(block, Image) and block.source.type == "base64"):
-            return False
-    return 0 < size <= MAX_HELD_CHARACTERS or (size == 0 and all(isinstance(b, Image) for b in result.content))
+    size = sum(map(_length, texts))
+    if result.is_error:
+        return not images and [_trimmed(text) for text in texts[:1]] == texts and size <= MAX_HELD_ERROR_CHARACTERS
+    return size <= MAX_HELD_CHARACTERS
+
+
+def _is_inline(image: Image) -> bool:
+    return image.source.type == "base64" and bool(image.source.data) and bool(image.source.media_type)
+
+
+def _trimmed(text: str) -> str:
+    """Trim what either language calls white space: a byte order mark is some in JavaScript only."""
+    return text.strip().strip("\ufeff").strip()
+
+
+def _length(text: str) -> int:
+    """Count characters as the CLI does, in UTF-16 units: an emoji is two."""
+    return len(text) + sum(character > "\uffff" for character in text)
 
 
 def call_result(result: ToolResult) -> Json:

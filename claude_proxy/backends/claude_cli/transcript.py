@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,7 +34,7 @@ def encode_content(content: Sequence[AnyBlock]) -> list[Json]:
 
 def _unmarked(raw: Json) -> Json:
     raw = {key: value for key, value in raw.items() if key != "cache_control"}
-    if raw.get("type") == "tool_result":
+    if raw.get("type") == "tool_result" and isinstance(raw.get("content"), list):
         raw["content"] = [_unmarked(item) for item in raw["content"]]
     return raw
 
@@ -70,22 +70,21 @@ def fingerprint(request: Request, messages: Sequence[Message], notes: Sequence[s
     """Give the digest of a conversation up to and including an assistant's turn.
 
     It covers all that a child can't be told anew (client, model, system prompt with its ``notes``, tools) and the
-    history, and is blind to what a client doesn't carry back: thinking, white space at the ends, how text is split,
-    how arguments are written. Parameters never decide.
+    history, and is blind to what a client doesn't carry back: thinking, white space at the ends of the model's text,
+    how text is split, how arguments are written. Parameters never decide.
     """
     digest = hashlib.sha256()
     head = [
         client,
         request.model,
         system_prompt(request, notes),
-        [
-            tools.plain_schema(tool.input_schema)[0] | {"name": tool.name, "description": tool.description}
-            for tool in request.tools
-        ],
+        [[tool.name, tool.description or "", tools.plain_schema(tool.input_schema)[0]] for tool in request.tools],
     ]
     digest.update(_canonical(head))
     for message in messages:
-        digest.update(_canonical([message.role, _essence(message.content)]))
+        # A user's white space is the user's: the client has it as it was sent.
+        clean: Callable[[str], str] = str.strip if message.role == "assistant" else str
+        digest.update(_canonical([message.role, _essence(message.content, clean)]))
     return digest.hexdigest()
 
 
@@ -93,7 +92,7 @@ def _canonical(value: Any) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
 
 
-def _essence(content: Sequence[AnyBlock]) -> list[Any]:
+def _essence(content: Sequence[AnyBlock], clean: Callable[[str], str]) -> list[Any]:
     parts: list[Any] = []
     text = ""
     for block in content:
@@ -102,20 +101,16 @@ def _essence(content: Sequence[AnyBlock]) -> list[Any]:
         if isinstance(block, Text):
             text += block.text
             continue
-        if text.strip():
-            parts.append(text.strip())
+        parts += [clean(text), _block_essence(block)]
         text = ""
-        parts.append(_block_essence(block))
-    if text.strip():
-        parts.append(text.strip())
-    return parts
+    return [part for part in (*parts, clean(text)) if part]
 
 
 def _block_essence(block: AnyBlock) -> Any:
     if isinstance(block, ToolUse):
         return ["tool_use", block.id, block.name, block.input]
     if isinstance(block, ToolResult):
-        return ["tool_result", block.tool_use_id, _essence(block.content), block.is_error]
+        return ["tool_result", block.tool_use_id, _essence(block.content, str), block.is_error]
     return _unmarked(encode_block(block))
 
 

@@ -1,7 +1,8 @@
 """A child's stdout, line by line, to signals: the reply's events and everything else we must know. Pure.
 
 Two orders are followed. Of one reply: a turn begins when we ask, its events pass the grammar, and it ends at the
-first ``message_stop`` or with a :class:`TurnFailed`, whichever comes first; whatever the CLI does by itself after that (it goes on after ``max_tokens``, and repeats each block in an ``assistant`` line) is dropped. Of all messages:
+first ``message_stop`` or with a :class:`TurnFailed`, whichever comes first; whatever the CLI does by itself after that
+(it goes on after ``max_tokens``, and repeats each block in an ``assistant`` line) is dropped. Of all messages:
 each user message is answered by one ``result`` line, in order, so that a late failure is charged to its own message.
 """
 
@@ -122,7 +123,7 @@ class _Mcp(msgspec.Struct):
 
 class _ControlRequest(msgspec.Struct):
     subtype: str = ""
-    message: _Mcp | None = None
+    message: msgspec.Raw = msgspec.Raw()
 
 
 class _ControlResponse(msgspec.Struct):
@@ -134,6 +135,7 @@ class _ControlResponse(msgspec.Struct):
 
 _decode_line = msgspec.json.Decoder(_Line).decode
 _decode_request = msgspec.json.Decoder(_ControlRequest).decode
+_decode_mcp = msgspec.json.Decoder(_Mcp).decode
 _decode_response = msgspec.json.Decoder(_ControlResponse).decode
 
 
@@ -189,7 +191,8 @@ class Turns:
         """Take one line."""
         try:
             return self._dispatch(_decode_line(line))
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, ValueError, RecursionError):
+            # Not JSON, not UTF-8, nested without end, or not of the shape we know.
             return []
 
     def _dispatch(self, line: _Line) -> list[Signal]:
@@ -207,8 +210,9 @@ class Turns:
                 return [self.limits]
             case "assistant" if line.parent_tool_use_id is None and bytes(line.error):
                 kind = msgspec.json.decode(line.error)
-                self._error_kind = kind if isinstance(kind, str) else None
-                self._current.broken = True
+                if isinstance(kind, str):
+                    self._error_kind = kind
+                    self._current.broken = True
                 return []
             case "system" if line.subtype == "init":
                 names = msgspec.json.decode(line.tools or b"[]", type=list[str])
@@ -239,9 +243,9 @@ class Turns:
 
     def _asked(self, line: _Line) -> list[Signal]:
         request = _decode_request(line.request)
-        message = request.message
-        if request.subtype != "mcp_message" or message is None:
+        if request.subtype != "mcp_message":
             return [Refused(line.request_id, request.subtype)]
+        message = _decode_mcp(request.message)
         params = message.params or {}
         if message.method == "tools/call":
             meta = params.get("_meta")

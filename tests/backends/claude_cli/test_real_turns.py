@@ -13,7 +13,7 @@ from real_cli import MakeReal, Real, assistant, results_for, user
 from claude_proxy.canon.blocks import Image, Source, Text, ToolResult, ToolUse
 from claude_proxy.canon.events import TextDelta
 from claude_proxy.canon.request import Reasoning, Tool, ToolChoice
-from claude_proxy.errors import BadRequest
+from claude_proxy.errors import BadRequest, UnknownModel
 from claude_proxy.simulator import MODELS, text, thinking, tool_calls
 
 OLDER = "claude-sonnet-4-5-20250929"
@@ -291,3 +291,19 @@ async def test_models_are_what_the_cli_lists(real: Real) -> None:
     models = await real.backend.models()
     assert any("sonnet" in model.aliases and model.id.startswith("claude-sonnet-") for model in models)
     assert len({model.id for model in models}) == len(models)
+
+
+async def test_an_old_name_goes_to_its_familys_current_model(real: Real) -> None:
+    """L02: named as lost, true in the reply's model, and remembered."""
+    outcome = await real.ask(user("hi"), model="claude-sonnet-4")
+    assert outcome.turn.losses == ["model"]
+    assert outcome.reply.model == "claude-sonnet-5-5"
+    asked = len(real.upstream)
+    assert (await real.ask(user("hi"), model="claude-sonnet-4")).turn.losses == ["model"]
+    assert len(real.upstream) == asked + 1
+
+
+async def test_strict_has_no_stand_in_for_an_old_name(real: Real) -> None:
+    """L02: strict gives the upstream's 404."""
+    with pytest.raises(UnknownModel):
+        await real.ask(user("hi"), model="claude-sonnet-4", strict=True)

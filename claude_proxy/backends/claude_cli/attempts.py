@@ -1,0 +1,196 @@
+"""One turn's way through the pool: on one child, or on another where the first is lost or a parameter refused."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+import msgspec
+
+from claude_proxy.backends.base import Call, Turn
+from claude_proxy.backends.claude_cli import conversation, parameters, tools, transcript
+from claude_proxy.backends.claude_cli.catalog import Catalog, Knowledge
+from claude_proxy.backends.claude_cli.child import Child
+from claude_proxy.backends.claude_cli.conversation import Task
+from claude_proxy.backends.claude_cli.failures import Lost, refused_parameters
+from claude_proxy.backends.claude_cli.limits import Limits, limit_headers
+from claude_proxy.backends.claude_cli.pool import Lease, Pool
+from claude_proxy.backends.claude_cli.turns import LoopEnded
+from claude_proxy.canon.blocks import ToolUse
+from claude_proxy.canon.collect import Collector, Reply
+from claude_proxy.canon.events import AnyEvent, MessageStop
+from claude_proxy.canon.request import Message
+from claude_proxy.config.schema import ClaudeCliConfig
+from claude_proxy.errors import BadRequest, NotSignedIn, ProxyError, RateLimited, UnknownModel, UpstreamTimeout
+
+_log = logging.getLogger("claude_proxy.cli")
+
+_MAX_REFUSALS = 3
+_KEEPABLE = frozenset({"end_turn", "tool_use"})
+"""Replies after which the CLI waits for us. After others it may go on by itself, so their child is ended."""
+
+
+@dataclass(slots=True)
+class Shared:
+    """What all turns share. ``plan_login``: requests go through the subscription."""
+
+    config: ClaudeCliConfig
+    pool: Pool
+    known: Knowledge
+    plan_login: bool
+    load_catalog: Callable[[], Awaitable[Catalog]]
+    signed_out: Callable[[], None]
+    """Called when the upstream says that nobody is signed in."""
+    limits: Limits | None = None
+
+
+@dataclass(slots=True)
+class Run:
+    """One turn. ``messages`` ends with the user's."""
+
+    shared: Shared
+    call: Call
+    turn: Turn
+    messages: tuple[Message, ...]
+    _began: bool = False
+    """An event has gone to the client: nothing may be tried again."""
+    _lost_children: int = 0
+    _refusals: int = 0
+
+    async def events(self) -> AsyncGenerator[AnyEvent, None]:
+        """Give the turn's events. Another try is made only before the first of them."""
+        started = time.monotonic()
+        while True:
+            task = await self._prepare()
+            attempt = self._attempt(task, started)
+            try:
+                async for event in attempt:
+                    self._began = True
+                    yield event
+            except ProxyError as error:
+                self._note(error)
+                if self._began or not self._can_try_again(task, error):
+                    raise
+            else:
+                return
+            finally:
+                await attempt.aclose()
+
+    def _note(self, error: ProxyError) -> None:
+        if isinstance(error, NotSignedIn):
+            self.shared.signed_out()
+        if isinstance(error, RateLimited) and error.reset_at is not None and error.retry_after is None:
+            error.retry_after = max(1.0, math.ceil(error.reset_at - time.time()))
+
+    def _can_try_again(self, task: Task, error: ProxyError) -> bool:
+        """Say whether another try may do better, and remember what the error teaches."""
+        model = task.request.model
+        refused = refused_parameters(error, task.plan.sent)
+        if refused and self._refusals < _MAX_REFUSALS:
+            self._refusals += 1
+            self.shared.known.learn_refusal(model, refused)
+            _log.info("%s doesn't take %s: left out from now on", model, ", ".join(sorted(refused)))
+            return True
+        if isinstance(error, UnknownModel) and not self.call.strict:
+            return self.shared.known.learn_missing(model, time.monotonic())
+        if isinstance(error, Lost) and self._lost_children < 1:
+            self._lost_children += 1
+            return True
+        return False
+
+    async def _prepare(self) -> Task:
+        """Decide what is sent and what is lost; raise ``BadRequest`` for a loss where the request is strict."""
+        catalog, known = await self.shared.load_catalog(), self.shared.known
+        name = self.call.request.model
+        exact = known.resolve(name, time.monotonic())
+        request = msgspec.structs.replace(self.call.request, model=exact)
+        plan = parameters.plan(request, known.able(exact), plan_login=self.shared.plan_login)
+        listed, tool_losses = tools.listing(request.tools)
+        stand_in = () if exact == catalog.exact(name) else ("model",)
+        image_losses = transcript.image_losses(self.messages[-1:])
+        losses = (*self.turn.losses, *stand_in, *plan.losses, *tool_losses, *image_losses)
+        self.turn.losses[:] = dict.fromkeys(losses)
+        if self.call.strict and losses:
+            raise BadRequest(f"strict: the claude CLI can't honour {', '.join(self.turn.losses)}", param=losses[0])
+        self.turn.headers.update(limit_headers(self.shared.limits))
+        return Task(request, self.messages, plan, listed)
+
+    def _pool_model(self, exact: str) -> str:
+        """Give the one name that the pool knows an exact model by: a warm model's configured one, else its shortest."""
+        catalog = self.shared.known.catalog
+        warm = (name for name in self.shared.config.warm_models if catalog.exact(name) == exact)
+        return next(warm, catalog.shortest(exact))
+
+    async def _attempt(self, task: Task, started: float) -> AsyncGenerator[AnyEvent, None]:
+        """Run the turn on one child, which is kept for the conversation's next turn or else ended."""
+        pool, timings = self.shared.pool, self.turn.timings
+        results = transcript.continuation(task.messages)
+        key = None if results is None else self._fingerprint(task, task.messages[:-1])
+        lease = await pool.claim(self._pool_model(task.request.model), key)
+        claimed = time.monotonic()
+        timings.setdefault("queue", claimed - started)
+        lease.child.on_loop_ended = partial(self._loop_ended, lease.id)
+        kept = False
+        try:
+            with self._deadlines(lease.child) as answered:
+                if not lease.continued:
+                    await conversation.begin(lease.child, task)
+                elif results:
+                    await conversation.answer(lease.child, task, results)
+                else:
+                    await conversation.follow(lease.child, task)
+                timings.setdefault("claim", time.monotonic() - claimed)
+                collector = Collector()
+                async for event in lease.child.events():
+                    if not self._began:
+                        answered()
+                        timings.setdefault("first_byte", time.monotonic() - claimed)
+                    collector.feed(event)
+                    if type(event) is MessageStop:
+                        # Before the client has the last byte: it may come back at once.
+                        kept = self._keep(task, lease, collector.reply())
+                    yield event
+        finally:
+            if not kept:
+                pool.retire(lease.id)
+
+    @contextmanager
+    def _deadlines(self, child: Child) -> Iterator[Callable[[], None]]:
+        """Fail the turn when its first event or its end is late. Call what it gives at the first event."""
+        loop = asyncio.get_running_loop()
+        first, whole = self.shared.config.first_byte_seconds, self.shared.config.turn_seconds
+        timers = [
+            loop.call_later(first, child.fail, UpstreamTimeout(f"the model gave no sign of life within {first:g} s")),
+            loop.call_later(whole, child.fail, UpstreamTimeout(f"the reply took longer than {whole:g} s")),
+        ]
+        try:
+            yield timers[0].cancel
+        finally:
+            for timer in timers:
+                timer.cancel()
+
+    def _keep(self, task: Task, lease: Lease, reply: Reply) -> bool:
+        """Keep the child for the conversation's next turn where the CLI waits for one; say whether it is kept."""
+        if reply.stop_reason not in _KEEPABLE or lease.child.spoiled:
+            return False
+        holds_calls = any(isinstance(block, ToolUse) for block in reply.content)
+        if holds_calls != (reply.stop_reason == "tool_use"):
+            return False
+        told = (*task.messages, Message(role="assistant", content=reply.content))
+        self.shared.pool.keep(lease.id, self._fingerprint(task, told), holds_calls=holds_calls)
+        return True
+
+    def _fingerprint(self, task: Task, messages: Sequence[Message]) -> str:
+        return transcript.fingerprint(task.request, messages, task.plan.system_notes, client=self.call.client)
+
+    def _loop_ended(self, number: int, ended: LoopEnded) -> None:
+        known = self.shared.known
+        known.catalog = known.catalog.with_sizes(ended.max_output_tokens, ended.context_window)
+        if ended.failed:
+            self.shared.pool.retire(number)
