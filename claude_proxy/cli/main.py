@@ -1,0 +1,77 @@
+"""The ``claude-proxy`` command: its subcommands, and how a failure becomes one line and an exit code.
+
+Exit codes: 0 fine, 1 failed, 2 wrong usage or configuration, 3 not signed in. Commands import what they need when they
+run, so that ``--help`` stays quick.
+"""
+
+from __future__ import annotations
+
+import errno
+import sys
+
+import typer
+
+from claude_proxy.cli import console
+from claude_proxy.cli.login import login
+from claude_proxy.cli.options import ConfigOption, DebugOption, Settings, VersionOption
+from claude_proxy.cli.serve import serve
+from claude_proxy.errors import ConfigError, NotSignedIn, ProxyError
+
+app = typer.Typer(
+    name="claude-proxy",
+    add_completion=False,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Examples:\n\nclaude-proxy serve --demo\n\nclaude-proxy login\n\nclaude-proxy serve",
+)
+app.command(
+    epilog="Examples:\n\nclaude-proxy serve\n\nclaude-proxy serve --demo --port 0\n\n"
+    "claude-proxy --config ./config.yaml serve --log-format json"
+)(serve)
+app.command(epilog="Examples:\n\nclaude-proxy login\n\nclaude-proxy login --console")(login)
+
+
+@app.callback()
+def main(
+    ctx: typer.Context, *, config: ConfigOption = None, debug: DebugOption = False, version: VersionOption = False
+) -> None:
+    """Use your own Claude, through the official CLI, from every tool that speaks the OpenAI or Anthropic API."""
+    del version  # its callback has printed it already
+    ctx.obj = Settings(config, debug)
+    if ctx.invoked_subcommand is None:
+        typer.echo(ctx.get_help())
+
+
+def run() -> None:
+    """Run the command line and exit."""
+    try:
+        code = app(prog_name="claude-proxy", standalone_mode=False)
+    except Exception as failure:
+        if "--debug" in sys.argv:
+            raise
+        code, message = explain(failure)
+        console.error(message)
+    except KeyboardInterrupt:
+        code = 1
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def explain(failure: Exception) -> tuple[int, str]:
+    """Give the exit code and the line for a failure."""
+    match failure:
+        case ConfigError():
+            return 2, str(failure)
+        case NotSignedIn():
+            return 3, failure.message
+        case ProxyError():
+            return 1, failure.message
+        case typer.Abort():
+            return 1, "stopped"
+        case OSError():
+            advice = "; stop what uses it, or choose another: --port" if failure.errno == errno.EADDRINUSE else ""
+            return 1, f"{failure.strerror or failure}{f': {failure.filename}' if failure.filename else ''}{advice}"
+    # Usage errors: Typer carries its own copy of Click in some versions, so they are told by their shape.
+    if hasattr(failure, "format_message"):
+        where = getattr(getattr(failure, "ctx", None), "command_path", "claude-proxy")
+        return 2, f"{failure.format_message()} See `{where} --help`."
+    return 1, f"{type(failure).__name__}: {failure}. This is a bug; --debug shows where."
