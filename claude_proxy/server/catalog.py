@@ -1,0 +1,102 @@
+"""What can be asked for, over all backends: the lists in both APIs' shapes, and the way from a name to a model."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from claude_proxy.backends.base import Model
+from claude_proxy.errors import ProxyError, Unavailable, UnknownModel
+from claude_proxy.routing import Resolved, resolve
+from claude_proxy.server.exchange import Server
+
+Offers = Mapping[str, Sequence[Model]]
+"""What each backend lists, by the backend's name, the preferred one first."""
+
+Json = dict[str, Any]
+
+_EPOCH = "1970-01-01T00:00:00Z"
+"""What the Anthropic API gives where a release date isn't known."""
+
+
+async def offers(server: Server) -> tuple[Offers, list[ProxyError]]:
+    """Ask every backend; give the lists, and the failures of those that can't say."""
+    answers = await asyncio.gather(*(backend.models() for backend in server.backends), return_exceptions=True)
+    lists: dict[str, Sequence[Model]] = {}
+    failures: list[ProxyError] = []
+    for backend, answer in zip(server.backends, answers, strict=True):
+        match answer:
+            case ProxyError():
+                failures.append(answer)
+            case BaseException():
+                raise answer
+            case _:
+                lists[backend.name] = answer
+    if not lists:
+        raise failures[0] if failures else Unavailable("no backend is set up: enable one in the config")
+    return lists, failures
+
+
+async def find(server: Server, name: str) -> Resolved:
+    """Give the backend and the model id that ``name`` means; raise ``UnknownModel`` where there is none."""
+    lists, failures = await offers(server)
+    try:
+        return resolve(name, lists, server.config.model_aliases, server.config.default_model)
+    except UnknownModel:
+        if failures:
+            # The backend that can't answer now may be the one that has it: 404 would be a guess.
+            raise failures[0] from None
+        raise
+
+
+def openai_entries(lists: Offers, aliases: Mapping[str, str]) -> list[Json]:
+    """Give every name that can be asked for, once, as OpenAI lists models, with what else we know."""
+    entries: dict[str, Json] = {}
+    for backend, models in lists.items():
+        for model in models:
+            entries.setdefault(model.id, _openai_entry(model.id, model, backend))
+        for model in models:
+            for alias in model.aliases:
+                entries.setdefault(alias, {**_openai_entry(alias, model, backend), "alias_of": model.id})
+    for alias, target in aliases.items():
+        known = entries.get(target)
+        if known is not None:
+            entries.setdefault(alias, {**known, "id": alias, "alias_of": known.get("alias_of", target)})
+    return list(entries.values())
+
+
+def _openai_entry(name: str, model: Model, backend: str) -> Json:
+    known: Json = {
+        "display_name": model.display_name,
+        "backend": backend,
+        "context_window": model.context_window,
+        "max_output_tokens": model.max_output_tokens,
+        "effort_levels": list(model.effort_levels),
+    }
+    # ``created`` is obligatory and unknown; ``owned_by`` says who serves it.
+    return {"id": name, "object": "model", "created": 0, "owned_by": backend, **known}
+
+
+def anthropic_entries(lists: Offers) -> list[Json]:
+    """Give every model, once, as Anthropic lists models."""
+    named = {model.id: model.display_name for models in lists.values() for model in models}
+    return [anthropic_entry(model_id, display_name) for model_id, display_name in named.items()]
+
+
+def anthropic_entry(model_id: str, display_name: str) -> Json:
+    """Give one model as Anthropic describes it."""
+    return {"type": "model", "id": model_id, "display_name": display_name, "created_at": _EPOCH}
+
+
+def openai_list(entries: list[Json]) -> Json:
+    """Wrap entries as OpenAI does."""
+    return {"object": "list", "data": entries}
+
+
+def anthropic_list(entries: list[Json]) -> Json:
+    """Wrap entries as Anthropic does: one page, and nothing after it."""
+    ends = (
+        {"first_id": entries[0]["id"], "last_id": entries[-1]["id"]} if entries else {"first_id": None, "last_id": None}
+    )
+    return {"data": entries, "has_more": False, **ends}

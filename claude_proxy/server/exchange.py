@@ -1,0 +1,154 @@
+"""One request and its answer under way, and all of them: what is logged, what is limited, what shutdown waits for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from time import monotonic
+from uuid import uuid4
+
+from aiohttp import web
+
+from claude_proxy.backends.base import Backend, Turn
+from claude_proxy.config.schema import Config
+from claude_proxy.errors import ProxyError, RateLimited, Unavailable
+
+
+@dataclass(slots=True, eq=False)
+class Exchange:
+    """What is known of one request so far. Everything that is logged or told in headers is read from here."""
+
+    id: str = field(default_factory=lambda: f"req_{uuid4().hex}")
+    started: float = field(default_factory=monotonic)
+    client: str = ""
+    """A digest of the client's key; empty where no keys are set."""
+    origin: str | None = None
+    """The foreign browser origin that was let in."""
+    model: str = ""
+    backend: str = ""
+    losses: Sequence[str] = ()
+    """What the dialect couldn't honour, in the client's words."""
+    names: Mapping[str, str] = field(default_factory=dict)
+    """Our field names in the client's words, for what the backend couldn't honour."""
+    reading: bool = False
+    """The body isn't all here yet."""
+    turn: Turn | None = None
+    client_gone: bool = False
+    error: ProxyError | None = None
+    """How it failed, also where the status said 200 already."""
+    _stopped: bool = False
+    _scope: asyncio.Timeout | None = None
+
+    def elapsed(self) -> float:
+        """Give the seconds since the request came."""
+        return monotonic() - self.started
+
+    @asynccontextmanager
+    async def stoppable(self) -> AsyncIterator[None]:
+        """Raise ``Unavailable`` inside as soon as :meth:`stop` is called."""
+        if self._stopped:
+            raise _stopping()
+        scope = asyncio.timeout(None)
+        try:
+            async with scope:
+                self._scope = scope
+                yield
+        except TimeoutError:
+            if not scope.expired():
+                raise
+            raise _stopping() from None
+        finally:
+            self._scope = None
+
+    def stop(self) -> None:
+        """End what runs inside :meth:`stoppable` now, and let nothing in any more."""
+        if self._scope is not None and not self._stopped:
+            self._scope.reschedule(0)
+        self._stopped = True
+
+
+def _stopping() -> Unavailable:
+    return Unavailable("the server is stopping", retry_after=5)
+
+
+CURRENT: ContextVar[Exchange] = ContextVar("exchange")
+"""The exchange of the running task: the server runs each request in a task of its own."""
+
+
+@dataclass(slots=True)
+class Exchanges:
+    """All requests under way."""
+
+    _open: set[Exchange] = field(default_factory=set)
+    _turns: int = 0
+    _idle: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @contextmanager
+    def track(self, exchange: Exchange) -> Iterator[None]:
+        """Count one request, and make it the task's current one.
+
+        It stays that after the end: the headers of a whole answer are made when it is sent, a moment later.
+        """
+        self._open.add(exchange)
+        self._idle.clear()
+        CURRENT.set(exchange)
+        try:
+            yield
+        finally:
+            self._open.discard(exchange)
+            if not self._open:
+                self._idle.set()
+
+    @contextmanager
+    def place(self, limit: int) -> Iterator[None]:
+        """Hold one of ``limit`` places; raise ``RateLimited`` at once where all are taken."""
+        if self._turns >= limit:
+            raise RateLimited(
+                f"{limit} requests are under way, which is all that max-concurrent-requests allows", retry_after=1
+            )
+        self._turns += 1
+        try:
+            yield
+        finally:
+            self._turns -= 1
+
+    async def drain(self, seconds: float, hurry: asyncio.Event, *, grace_seconds: float) -> None:
+        """Give what is open ``seconds`` to end (less when ``hurry`` is set), then fail it, and let that be told.
+
+        Call it when connections read no more: who is still sending a body is failed at once.
+        """
+        for exchange in [exchange for exchange in self._open if exchange.reading]:
+            exchange.stop()
+        if await self._idle_within(seconds, hurry):
+            return
+        for exchange in list(self._open):
+            exchange.stop()
+        await self._idle_within(grace_seconds, asyncio.Event())
+
+    async def _idle_within(self, seconds: float, hurry: asyncio.Event) -> bool:
+        if not self._open:
+            return True
+        async with asyncio.TaskGroup() as tasks:
+            waits = [tasks.create_task(event.wait()) for event in (self._idle, hurry)]
+            await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            for wait in waits:
+                wait.cancel()
+        return not self._open
+
+
+@dataclass(slots=True)
+class Server:
+    """What every handler needs. ``config`` is read anew for each request."""
+
+    config: Config
+    backends: Sequence[Backend]
+    demo: bool = False
+    exchanges: Exchanges = field(default_factory=Exchanges)
+    hurry: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when somebody asked twice to stop: nothing is waited for any more."""
+
+
+SERVER = web.AppKey("server", Server)

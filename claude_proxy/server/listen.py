@@ -1,0 +1,134 @@
+"""Sockets and signals: where the server listens, and what makes it stop."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import signal
+import socket
+import ssl
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+from claude_proxy.config.schema import Tls
+
+_LOOPBACK = ("127.0.0.1", "::1")
+_ANY = ("0.0.0.0", "::")  # noqa: S104 - only where the user's config says so, and then keys are obligatory
+_NO_IPV6 = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT)
+_PORT_ATTEMPTS = 10
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Where the server can be reached. ``urls`` has no path; the first is the one to show."""
+
+    host: str
+    port: int
+    urls: tuple[str, ...]
+
+
+async def bind(host: str, port: int) -> list[socket.socket]:
+    """Bind every address that ``host`` stands for, all on one port; raise ``OSError`` where one can't be had."""
+    addresses = await _addresses(host)
+    for _ in range(_PORT_ATTEMPTS):
+        try:
+            return _bind_all(addresses, port)
+        except OSError as error:
+            # A free port of the first address may be taken on the second: another free one will do.
+            if port or error.errno != errno.EADDRINUSE:
+                raise
+    raise OSError(errno.EADDRINUSE, f"no port is free on all of {', '.join(addresses)}")
+
+
+async def _addresses(host: str) -> tuple[str, ...]:
+    if host in ("", "localhost"):
+        return _LOOPBACK if host else _ANY
+    found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    return tuple(dict.fromkeys(str(address[0]) for *_, address in found))
+
+
+def _bind_all(addresses: Sequence[str], port: int) -> list[socket.socket]:
+    sockets: list[socket.socket] = []
+    try:
+        for address in addresses:
+            with suppress_missing_ipv6(address, others=bool(sockets)):
+                sockets.append(_bind_one(address, port or (sockets[0].getsockname()[1] if sockets else 0)))
+    except OSError:
+        for sock in sockets:
+            sock.close()
+        raise
+    return sockets
+
+
+@contextmanager
+def suppress_missing_ipv6(address: str, *, others: bool) -> Iterator[None]:
+    """Let a machine without IPv6 listen on IPv4 alone."""
+    try:
+        yield
+    except OSError as error:
+        if not (others and ":" in address and error.errno in _NO_IPV6):
+            raise
+
+
+def _bind_one(address: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        sock = socket.create_server((address, port), family=family)
+    except OSError as error:
+        reason = "the port is in use" if error.errno == errno.EADDRINUSE else error.strerror
+        raise OSError(error.errno, f"can't listen on {_netloc(address, port)}: {reason}") from error
+    sock.setblocking(False)  # noqa: FBT003 - the socket's own interface
+    return sock
+
+
+def listening(sockets: Sequence[socket.socket], *, secure: bool) -> Listening:
+    """Describe bound sockets."""
+    scheme = "https" if secure else "http"
+    host, port = sockets[0].getsockname()[:2]
+    netlocs = (_netloc(_reachable(str(sock.getsockname()[0])), sock.getsockname()[1]) for sock in sockets)
+    return Listening(host=host, port=port, urls=tuple(f"{scheme}://{netloc}" for netloc in netlocs))
+
+
+def _reachable(address: str) -> str:
+    return dict(zip(_ANY, _LOOPBACK, strict=True)).get(address, address)
+
+
+def _netloc(address: str, port: int) -> str:
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def ssl_context(tls: Tls) -> ssl.SSLContext | None:
+    """Give the context for HTTPS where certificate and key are set."""
+    if not (tls.cert and tls.key):
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(tls.cert, tls.key)
+    return context
+
+
+@contextmanager
+def stopped_by_signals(stop: asyncio.Event, hurry: asyncio.Event) -> Iterator[None]:
+    """Set ``stop`` at the first SIGINT or SIGTERM, ``hurry`` at the second; a third has its usual effect."""
+    loop = asyncio.get_running_loop()
+
+    def restore() -> None:
+        for number in _SIGNALS:
+            loop.remove_signal_handler(number)
+
+    def on_signal() -> None:
+        if stop.is_set():
+            hurry.set()
+            restore()
+        stop.set()
+
+    # Not in the main thread, or not on this platform: then whoever runs us sets ``stop``.
+    with suppress(NotImplementedError, RuntimeError, ValueError):
+        for number in _SIGNALS:
+            loop.add_signal_handler(number, on_signal)
+    try:
+        yield
+    finally:
+        with suppress(NotImplementedError, RuntimeError, ValueError):
+            restore()

@@ -1,0 +1,103 @@
+"""The endpoints: one table. A dialect is added by one line in ``TURNS``."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from claude_proxy import __version__
+from claude_proxy.backends.base import Backend, Health
+from claude_proxy.dialects.base import Dialect
+from claude_proxy.dialects.chat import CHAT
+from claude_proxy.server.body import expect
+from claude_proxy.server.catalog import (
+    anthropic_entries,
+    anthropic_entry,
+    anthropic_list,
+    find,
+    offers,
+    openai_entries,
+    openai_list,
+)
+from claude_proxy.server.exchange import SERVER
+from claude_proxy.server.failures import wants_anthropic
+from claude_proxy.server.turns import answer
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+TURNS: dict[str, Dialect] = {"/v1/chat/completions": CHAT}
+"""Where each dialect is spoken."""
+
+OPEN_PATHS = frozenset({"/health", "/readyz"})
+"""What needs no key."""
+
+_HEALTH_SECONDS = 5
+
+
+def routes() -> list[web.RouteDef]:
+    """Give the table of endpoints."""
+    return [
+        *(web.post(path, partial(answer, dialect=dialect), expect_handler=expect) for path, dialect in TURNS.items()),
+        web.get("/v1/models", list_models),
+        web.get("/v1/models/{name:.+}", show_model),
+        web.get("/health", health),
+        web.get("/readyz", ready),
+    ]
+
+
+async def list_models(request: web.Request) -> web.Response:
+    """Give what can be asked for."""
+    server = request.app[SERVER]
+    lists, _ = await offers(server)
+    if wants_anthropic(request.headers):
+        return _json(anthropic_list(anthropic_entries(lists)))
+    return _json(openai_list(openai_entries(lists, server.config.model_aliases)))
+
+
+async def show_model(request: web.Request) -> web.Response:
+    """Give one model by any name that it can be asked for by."""
+    server, name = request.app[SERVER], request.match_info["name"]
+    found = await find(server, name)
+    lists, _ = await offers(server)
+    if wants_anthropic(request.headers):
+        by_id = {entry["id"]: entry for entry in anthropic_entries(lists)}
+        return _json(by_id.get(found.model_id) or anthropic_entry(found.model_id, found.model_id))
+    entries = {entry["id"].lower(): entry for entry in openai_entries(lists, server.config.model_aliases)}
+    # A version that the upstream didn't list may exist all the same: what is known of it is its name.
+    unlisted = {"id": found.model_id, "object": "model", "created": 0, "owned_by": found.backend}
+    return _json(entries.get(name.lower()) or entries.get(found.model_id.lower()) or unlisted)
+
+
+async def health(request: web.Request) -> web.Response:
+    """Say that the server runs."""
+    demo = {"demo": True} if request.app[SERVER].demo else {}
+    return _json({"status": "ok", "version": __version__, **demo})
+
+
+async def ready(request: web.Request) -> web.Response:
+    """Say whether any backend can answer, and what keeps the others from it."""
+    backends = request.app[SERVER].backends
+    states = await asyncio.gather(*(_health_of(backend) for backend in backends))
+    is_ready = any(state.ready for state in states)
+    told = [
+        {"name": backend.name, "ready": state.ready, **({} if state.ready else {"detail": state.detail})}
+        for backend, state in zip(backends, states, strict=True)
+    ]
+    return _json({"status": "ready" if is_ready else "not ready", "backends": told}, status=200 if is_ready else 503)
+
+
+async def _health_of(backend: Backend) -> Health:
+    try:
+        async with asyncio.timeout(_HEALTH_SECONDS):
+            return await backend.health()
+    except Exception as failure:  # noqa: BLE001 - a backend that can't even say is not ready, whatever the reason
+        return Health(ready=False, detail=f"no answer ({type(failure).__name__})")
+
+
+def _json(value: Any, *, status: int = 200) -> web.Response:
+    return web.Response(status=status, body=msgspec.json.encode(value), content_type="application/json")

@@ -1,0 +1,105 @@
+"""The path of a streamed delta: event, grammar, dialect, socket. Nothing is gathered on the way.
+
+Headers go out at the first event or the first sign of life, whichever is first. Before that a failure is an HTTP
+status; after it the dialect's error event, and then the end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from time import monotonic
+
+from aiohttp import web
+
+from claude_proxy.backends.base import Turn
+from claude_proxy.canon.grammar import Grammar
+from claude_proxy.dialects.base import ReplyStream
+
+_HEADERS = {
+    "Content-Type": "text/event-stream; charset=utf-8",
+    "Cache-Control": "no-cache",
+    "X-Accel-Buffering": "no",
+}
+
+
+class ClientGone(Exception):
+    """Nobody reads this answer any more."""
+
+
+class Wire:
+    """One streamed response. What is written goes out at once, in order, and no faster than the client reads.
+
+    ``keepalive`` is written whenever nothing else was for ``interval`` seconds (never where it is 0).
+    """
+
+    def __init__(self, request: web.Request, keepalive: bytes, interval: float) -> None:
+        self.response = web.StreamResponse(headers=_HEADERS)
+        self._request = request
+        self._keepalive = keepalive
+        self._interval = interval
+        self._written = monotonic()
+        # Two write here, the reply and the signs of life: a frame is never inside another.
+        self._turn = asyncio.Lock()
+
+    @property
+    def begun(self) -> bool:
+        """Whether headers are out, so that a failure can't be a status any more."""
+        return self.response.prepared
+
+    async def write(self, frames: bytes) -> None:
+        """Send frames (and the headers before the first); wait where the client is slow."""
+        async with self._turn:
+            try:
+                await self.response.prepare(self._request)
+                if frames:
+                    await self.response.write(frames)
+            except ConnectionError as error:
+                raise ClientGone from error
+            self._written = monotonic()
+
+    async def end(self) -> None:
+        """Complete the response."""
+        async with self._turn:
+            try:
+                await self.response.write_eof()
+            except ConnectionError as error:
+                raise ClientGone from error
+
+    @asynccontextmanager
+    async def kept_alive(self) -> AsyncIterator[None]:
+        """Give signs of life inside."""
+        if not self._interval:
+            yield
+            return
+        beat = asyncio.create_task(self._beat())
+        try:
+            yield
+        finally:
+            beat.cancel()
+            await asyncio.gather(beat, return_exceptions=True)
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(max(self._written + self._interval - monotonic(), 0.001))
+            if monotonic() - self._written < self._interval:
+                continue
+            # A client that hasn't read what was sent needs no sign of life, and this must never wait for one: it is
+            # cancelled when the reply ends, and a cancelled wait for the socket would fail the next write.
+            transport = self._request.transport
+            if transport is not None and not transport.get_write_buffer_size():
+                await self.write(self._keepalive)
+            self._written = monotonic()
+
+
+async def relay(turn: Turn, reply: ReplyStream, wire: Wire) -> None:
+    """Send a turn's events as they come, to the end; raise ``UpstreamError`` where they aren't a whole reply."""
+    grammar = Grammar()
+    async for event in turn.events:
+        grammar.check(event)
+        frames = reply.feed(event)
+        if frames or not wire.begun:
+            await wire.write(frames)
+    grammar.check_end()
+    await wire.write(reply.finish())

@@ -1,0 +1,341 @@
+"""The life of a stream: signs of life, clients that leave, clients that don't read."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import struct
+import time
+import tracemalloc
+from collections.abc import AsyncIterator, Iterator, Sequence
+
+import pytest
+from scripted_server import Running, ScriptedBackend, Serve, Step, reply
+
+from claude_proxy.canon.events import AnyEvent, TextDelta
+from claude_proxy.config.schema import Streaming
+from claude_proxy.dialects.chat import CHAT
+from claude_proxy.errors import UpstreamError
+from claude_proxy.server.streaming import Wire
+
+OFTEN = Streaming(keepalive_seconds=0.05)
+
+
+def raw_request(*, stream: bool, extra: str = "") -> bytes:
+    """Give the bytes of a chat completion request."""
+    body = json.dumps({"model": "sonnet", "stream": stream, "messages": [{"role": "user", "content": "hi"}]}).encode()
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n{extra}\r\n"
+    return head.encode() + body
+
+
+async def test_a_sign_of_life_comes_before_the_first_event(serve: Serve, backend: ScriptedBackend) -> None:
+    """While the backend is silent, headers and comments go out, and the answer after them is whole."""
+    gate = asyncio.Event()
+    backend.entry = [gate]
+    server = await serve(streaming=OFTEN)
+    async with server.chat(stream=True) as response:
+        assert response.status == 200
+        seen = await response.content.readexactly(3 * len(CHAT.keepalive))
+        assert seen == 3 * CHAT.keepalive
+        gate.set()
+        assert (await response.text()).rstrip().endswith("data: [DONE]")
+
+
+async def test_signs_of_life_come_between_events(serve: Serve, backend: ScriptedBackend) -> None:
+    """A model that pauses in mid-reply keeps its connection, and no frame is torn."""
+    gate = asyncio.Event()
+    *begin, last, stop, delta, end = reply("one", "two")
+    backend.script = [*begin, gate, last, stop, delta, end]
+    server = await serve(streaming=OFTEN)
+    async with server.chat(stream=True) as response:
+        seen = b""
+        while seen.count(CHAT.keepalive) < 2:
+            seen += await asyncio.wait_for(response.content.readany(), 5)
+        gate.set()
+        seen += await response.content.read()
+    for frame in seen.decode().split("\n\n")[:-1]:
+        assert frame == CHAT.keepalive.decode().strip() or frame == "data: [DONE]" or json.loads(frame[6:])
+
+
+async def test_a_failure_after_a_sign_of_life_is_an_error_event(serve: Serve, backend: ScriptedBackend) -> None:
+    """Headers are out, so the failure can't be a status any more, even though no event came."""
+    gate = asyncio.Event()
+    backend.entry = [gate, UpstreamError("no luck")]
+    server = await serve(streaming=OFTEN)
+    async with server.chat(stream=True) as response:
+        assert response.status == 200
+        gate.set()
+        text = await response.text()
+    assert "no luck" in text
+    assert "[DONE]" not in text.split("no luck")[0]
+
+
+async def test_without_an_interval_nothing_comes_before_the_first_event(serve: Serve, backend: ScriptedBackend) -> None:
+    """``keepalive-seconds: 0`` turns signs of life off."""
+    gate = asyncio.Event()
+    backend.entry = [gate]
+    server = await serve(streaming=Streaming(keepalive_seconds=0))
+    reader, writer = await server.connect()
+    writer.write(raw_request(stream=True, extra="Connection: close\r\n"))
+    await backend.entered.wait()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(reader.read(1), 0.2)
+    gate.set()
+    assert CHAT.keepalive not in await reader.read()
+    writer.close()
+
+
+def _gone(writer: asyncio.StreamWriter, *, reset: bool) -> None:
+    if reset:
+        sock = writer.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort() if reset else writer.close()
+
+
+@pytest.mark.parametrize("reset", [False, True])
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("begun", [False, True])
+async def test_k08_a_client_that_leaves_ends_its_turn(
+    serve: Serve,
+    backend: ScriptedBackend,
+    caplog: pytest.LogCaptureFixture,
+    *,
+    stream: bool,
+    begun: bool,
+    reset: bool,
+) -> None:
+    """K08: within a second the backend's context is left, also while the model is silent, streamed or not."""
+    caplog.set_level("INFO", "claude_proxy")
+    silence = asyncio.Event()
+    if begun:
+        backend.script = [*reply("Hello")[:3], silence]
+    else:
+        backend.entry = [silence]
+    server = await serve()
+    reader, writer = await server.connect()
+    writer.write(raw_request(stream=stream))
+    await asyncio.wait_for(backend.entered.wait(), 5)
+    if begun and stream:
+        await asyncio.wait_for(reader.readuntil(b"Hello"), 5)
+    left = time.monotonic()
+    _gone(writer, reset=reset)
+    await asyncio.wait_for(backend.left.wait(), 5)
+    assert time.monotonic() - left < 1
+    await server.end()
+    assert [record.getMessage().split()[2] for record in caplog.records if record.name == "claude_proxy.access"] == [
+        "499"
+    ]
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+async def test_a_client_that_leaves_frees_its_place(serve: Serve, backend: ScriptedBackend) -> None:
+    """A cancelled turn doesn't count against ``max-concurrent-requests``."""
+    backend.entry = [asyncio.Event()]
+    server = await serve(max_concurrent_requests=1)
+    _, writer = await server.connect()
+    writer.write(raw_request(stream=True))
+    await asyncio.wait_for(backend.entered.wait(), 5)
+    writer.close()
+    await asyncio.wait_for(backend.left.wait(), 5)
+    backend.entry = []
+    async with server.chat() as response:
+        assert response.status == 200
+
+
+async def test_no_task_is_left_behind(serve: Serve, backend: ScriptedBackend) -> None:
+    """After streams that ended, failed and were left, only the server's own task runs."""
+    server = await serve(streaming=OFTEN)
+    async with server.chat(stream=True) as response:
+        await response.text()
+    backend.script = [reply()[0], UpstreamError("x")]
+    async with server.chat(stream=True) as response:
+        await response.text()
+    backend.script, backend.left = [*reply()[:1], asyncio.Event()], asyncio.Event()
+    _, writer = await server.connect()
+    writer.write(raw_request(stream=True))
+    await asyncio.sleep(0.1)
+    writer.close()
+    await asyncio.wait_for(backend.left.wait(), 5)
+    await server.http.close()
+    await server.end()
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+class _Flood(Sequence[Step]):
+    """A long reply, made as it is asked for, so that the test itself holds none of it."""
+
+    pieces = 2000
+    piece = "x" * 16_384
+
+    def __len__(self) -> int:
+        return self.pieces
+
+    def __getitem__(self, index: object) -> Step:  # type: ignore[override]  # only iterated
+        raise NotImplementedError
+
+    def __iter__(self) -> Iterator[AnyEvent]:
+        start, opened, *end = reply()
+        yield start
+        yield opened
+        for number in range(self.pieces):
+            yield TextDelta(index=0, text=f"{number}{self.piece}")
+        yield from end
+
+
+@pytest.fixture
+def traced() -> Iterator[None]:
+    """Count what Python allocates."""
+    tracemalloc.start()
+    yield
+    tracemalloc.stop()
+
+
+async def _slow_stream(server: Running) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Open a stream with small buffers that nobody reads yet."""
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+    sock.setblocking(False)  # noqa: FBT003 - the socket's own interface
+    await asyncio.get_running_loop().sock_connect(sock, (server.where.host, server.where.port))
+    reader, writer = await asyncio.open_connection(sock=sock, limit=8192)
+    server.writers.append(writer)
+    writer.write(raw_request(stream=True, extra="Connection: close\r\n"))
+    return reader, writer
+
+
+async def _settled(backend: ScriptedBackend) -> int:
+    sent = -1
+    while sent != backend.sent:
+        sent = backend.sent
+        await asyncio.sleep(0.2)
+    return sent
+
+
+async def test_a_client_that_does_not_read_holds_the_model_back(
+    serve: Serve, backend: ScriptedBackend, traced: None
+) -> None:
+    """Memory doesn't grow with what a slow client hasn't read, and in the end it gets every piece."""
+    backend.script = _Flood()
+    server = await serve(streaming=OFTEN)
+    reader, _ = await _slow_stream(server)
+    await asyncio.wait_for(backend.entered.wait(), 5)
+    sent = await asyncio.wait_for(_settled(backend), 10)
+    assert 0 < sent < _Flood.pieces / 2
+    assert tracemalloc.get_traced_memory()[0] < 16 << 20
+    body = await asyncio.wait_for(reader.read(), 30)
+    assert body.count(_Flood.piece.encode()) == _Flood.pieces
+
+
+async def test_a_slow_client_that_leaves_ends_its_turn(serve: Serve, backend: ScriptedBackend) -> None:
+    """Also a turn that waits for its reader is cancelled when the reader goes."""
+    backend.script = _Flood()
+    server = await serve()
+    _, writer = await _slow_stream(server)
+    await asyncio.wait_for(backend.entered.wait(), 5)
+    await asyncio.wait_for(_settled(backend), 10)
+    writer.transport.abort()
+    await asyncio.wait_for(backend.left.wait(), 5)
+    assert backend.sent < _Flood.pieces
+
+
+async def test_a_client_that_only_listens_has_left(serve: Serve, backend: ScriptedBackend) -> None:
+    """A connection closed on the client's side ends the turn, even where the client goes on reading what is there."""
+    backend.script = _Flood()
+    server = await serve()
+    reader, writer = await _slow_stream(server)
+    await asyncio.wait_for(backend.entered.wait(), 5)
+    await asyncio.wait_for(_settled(backend), 10)
+    writer.write_eof()
+    await asyncio.sleep(0.1)
+    body = await asyncio.wait_for(reader.read(), 10)
+    await asyncio.wait_for(backend.left.wait(), 5)
+    assert b"[DONE]" not in body
+    assert backend.sent < _Flood.pieces
+
+
+@pytest.mark.parametrize("at", [b"Hello", b"[DONE]"])
+async def test_a_connection_that_ends_under_a_write_ends_the_turn(
+    serve: Serve,
+    backend: ScriptedBackend,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    at: bytes,
+) -> None:
+    """A write may learn that the client is gone before anybody is told: no failure of ours, no second answer."""
+
+    class Closing(Wire):
+        async def write(self, frames: bytes) -> None:
+            last = at == b"[DONE]" and at in frames
+            if last:
+                await super().write(frames)
+            if at in frames:
+                assert self._request.transport is not None
+                self._request.transport.close()
+            if not last:
+                await super().write(frames)
+
+    monkeypatch.setattr("claude_proxy.server.turns.Wire", Closing)
+    caplog.set_level("INFO", "claude_proxy")
+    server = await serve(streaming=Streaming(keepalive_seconds=0))
+    reader, writer = await server.connect()
+    writer.write(raw_request(stream=True))
+    body = await asyncio.wait_for(reader.read(), 5)
+    assert body.count(b"HTTP/1.1") == 1
+    assert b'"error"' not in body
+    assert backend.left.is_set()
+    await server.end()
+    assert [record.getMessage().split()[2] for record in caplog.records] == ["499"]
+
+
+async def test_a_reply_that_is_no_generator_is_sent_as_well(serve: Serve) -> None:
+    """A backend may give any asynchronous iterator."""
+
+    class Plain(ScriptedBackend):
+        def _events(self) -> AsyncIterator[AnyEvent]:
+            return _Plain(reply("Hello"))
+
+    server = await serve(Plain())
+    async with server.chat(stream=True) as response:
+        assert "Hello" in await response.text()
+
+
+class _Plain:
+    def __init__(self, events: list[AnyEvent]) -> None:
+        self._events = iter(events)
+
+    def __aiter__(self) -> AsyncIterator[AnyEvent]:
+        return self
+
+    async def __anext__(self) -> AnyEvent:
+        for event in self._events:
+            return event
+        raise StopAsyncIteration
+
+
+async def test_small_writes_are_not_held_back(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Connections have TCP_NODELAY, or deltas would wait for each other's acknowledgement."""
+    server = await serve()
+    seen: list[int] = []
+    original = asyncio.selector_events._SelectorSocketTransport.write  # type: ignore[attr-defined]  # not public
+
+    def write(self: asyncio.Transport, data: bytes) -> None:
+        if data.startswith(b"HTTP/1.1 200"):
+            sock = self.get_extra_info("socket")
+            seen.append(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        original(self, data)
+
+    monkeypatch.setattr(asyncio.selector_events._SelectorSocketTransport, "write", write)  # type: ignore[attr-defined]
+    async with server.chat(stream=True) as response:
+        await response.text()
+    assert seen
+    assert all(seen)
+
+
+async def test_an_http_1_0_client_gets_its_stream(serve: Serve) -> None:
+    """Without chunks the end of the connection is the end of the stream."""
+    server = await serve()
+    reader, writer = await server.connect()
+    writer.write(raw_request(stream=True).replace(b"HTTP/1.1", b"HTTP/1.0"))
+    body = await asyncio.wait_for(reader.read(), 5)
+    writer.close()
+    assert body.endswith(b"data: [DONE]\n\n")
