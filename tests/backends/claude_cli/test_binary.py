@@ -1,0 +1,153 @@
+"""Which ``claude`` is used."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+
+import pytest
+
+from claude_proxy.backends.claude_cli import binary
+from claude_proxy.backends.claude_cli.binary import MIN_VERSION, Binary, candidates, find_binary, read_version
+from claude_proxy.errors import Unavailable
+
+BUNDLED = importlib.util.find_spec("claude_agent_sdk") is not None
+
+
+@pytest.fixture(autouse=True)
+def _nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each test ask anew."""
+    monkeypatch.setattr(binary, "_known", {})
+
+
+@pytest.fixture
+def not_bundled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the ``cli`` extra not be installed."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+
+
+def make(folder: Path, says: str, *, name: str = "claude", before: str = "") -> str:
+    """Write a stand-in that says its version, and counts how often it was asked."""
+    folder.mkdir(exist_ok=True)
+    path = folder / name
+    path.write_text(f"#!/bin/sh\n{before}\necho asked >> {folder}/asked\nprintf '{says}\\n'\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def times_asked(path: str) -> int:
+    """Count the runs of a stand-in."""
+    return (Path(path).parent / "asked").read_text().count("asked")
+
+
+def test_the_configured_binary_is_used(tmp_path: Path) -> None:
+    """A version above the least is taken, and told."""
+    path = make(tmp_path, "9.0.1 (Claude Code)")
+    assert find_binary(path) == Binary(path, "9.0.1")
+
+
+def test_the_least_version_is_new_enough(tmp_path: Path) -> None:
+    """It is the first that can be told not to read files named in a message (K04)."""
+    version = ".".join(map(str, MIN_VERSION))
+    assert find_binary(make(tmp_path, f"{version} (Claude Code)")).version == version
+
+
+def test_versions_are_compared_as_numbers(tmp_path: Path) -> None:
+    """2.10.0 comes after 2.9.0, whatever the letters say."""
+    assert find_binary(make(tmp_path, "2.10.0 (Claude Code)")).version == "2.10.0"
+
+
+def test_an_old_binary_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    """It would let a message read files; the message names it, its version and the way out."""
+    path = make(tmp_path, "2.1.100 (Claude Code)")
+    with pytest.raises(Unavailable, match=r"2\.1\.100, which is too old .*claude update") as caught:
+        find_binary(path)
+    assert path in caught.value.message
+
+
+def test_a_missing_configured_binary_is_named(tmp_path: Path) -> None:
+    """There is no silent fall-back to another one."""
+    path = str(tmp_path / "nowhere")
+    with pytest.raises(Unavailable, match=r"claude-cli\.path: .*nowhere isn't a working claude binary"):
+        find_binary(path)
+
+
+@pytest.mark.parametrize("says", ["hello", "", "\\377\\376"])
+def test_what_does_not_say_a_version_is_no_binary(tmp_path: Path, says: str) -> None:
+    """Some other program of that name, even one that prints no text at all."""
+    with pytest.raises(Unavailable, match="isn't a working claude binary"):
+        find_binary(make(tmp_path, says))
+
+
+def test_a_folder_is_no_binary(tmp_path: Path) -> None:
+    """It is executable in its own way, and can't be run."""
+    with pytest.raises(Unavailable, match="isn't a working claude binary"):
+        find_binary(str(tmp_path))
+
+
+def test_a_file_that_is_gone_has_no_version(tmp_path: Path) -> None:
+    """It may vanish between two looks, while it is updated."""
+    assert read_version(str(tmp_path / "nowhere")) is None
+
+
+def test_a_tilde_means_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As people write it in a config file."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert list(candidates("~/claude")) == [str(tmp_path / "claude")]
+
+
+def test_an_unchanged_binary_is_asked_once(tmp_path: Path) -> None:
+    """It is looked for at each start of a child, so that must be cheap."""
+    path = make(tmp_path, "9.0.0")
+    assert [find_binary(path).version, find_binary(path).version] == ["9.0.0", "9.0.0"]
+    assert times_asked(path) == 1
+
+
+def test_an_updated_binary_is_asked_again(tmp_path: Path) -> None:
+    """The CLI updates itself under us."""
+    path = make(tmp_path, "9.0.0")
+    assert find_binary(path).version == "9.0.0"
+    make(tmp_path, "9.0.10")
+    assert find_binary(path).version == "9.0.10"
+
+
+@pytest.mark.skipif(not BUNDLED, reason="the `cli` extra isn't installed")
+def test_the_bundled_binary_comes_before_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Terminal and service use the same one."""
+    path = make(tmp_path, "9.0.0")
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    places = list(candidates(""))
+    assert [Path(place).parts[-3:] for place in places[:1]] == [("claude_agent_sdk", "_bundled", "claude")]
+    assert places[-1] == path
+
+
+@pytest.mark.skipif(not BUNDLED, reason="the `cli` extra isn't installed")
+def test_the_bundled_binary_works() -> None:
+    """What the ``cli`` extra brings is new enough."""
+    found = find_binary()
+    assert found.path.endswith("claude_agent_sdk/_bundled/claude")
+    assert tuple(map(int, found.version.split("."))) >= MIN_VERSION
+
+
+@pytest.mark.usefixtures("not_bundled")
+def test_without_the_extra_the_one_on_path_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who installed the CLI by hand needs nothing else."""
+    path = make(tmp_path, "9.0.0")
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert find_binary().path == path
+
+
+@pytest.mark.usefixtures("not_bundled")
+def test_nothing_installed_says_how_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line that can be pasted."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(Unavailable, match=r"isn't installed: install it with: pipx install 'claude-proxy\[cli\]'"):
+        find_binary()
+
+
+def test_the_first_new_enough_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An old one in front doesn't hide a good one behind it."""
+    old, new = make(tmp_path / "a", "2.1.1"), make(tmp_path / "b", "9.0.0")
+    monkeypatch.setattr(binary, "candidates", lambda _: iter([old, new]))
+    assert find_binary().path == new

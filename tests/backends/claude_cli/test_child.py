@@ -1,0 +1,199 @@
+"""A child that misbehaves: the right error, the next request works, and nobody is left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import fake_claude
+import pytest
+from real_cli import MakeReal, Real, assistant, is_alive, until, user
+
+from claude_proxy.canon.request import Tool
+from claude_proxy.errors import BadRequest, Unavailable, UpstreamError, UpstreamTimeout
+
+
+@pytest.fixture
+def make_fake(make_real: MakeReal, tmp_path: Path) -> MakeReal:
+    """Make a backend whose CLI has a fault."""
+
+    async def make(fault: str = "", **config: Any) -> Real:
+        path = fake_claude.install(tmp_path)
+        made: Real = await make_real(path=path, env={"FAKE": fault}, **config)
+        return made
+
+    return make
+
+
+async def test_the_fake_answers_like_the_real_one(make_fake: MakeReal) -> None:
+    """What the other tests here leave out of a simple turn isn't the fault they look for."""
+    fake = await make_fake()
+    first = await fake.ask(user("hi"), assistant("ho"), user("hum"))
+    assert first.text == "fine"
+    assert (await fake.ask(user("hi"), assistant("ho"), user("hum"), first.said, user("more"))).text == "fine"
+
+
+async def test_noise_on_both_outputs_is_passed_over(make_fake: MakeReal) -> None:
+    """Garbage lines, unknown types and a flood on stderr change nothing."""
+    fake = await make_fake("noise")
+    assert (await fake.ask(user("hi"))).text == "after the noise"
+
+
+async def test_a_line_of_50_mb_arrives_whole(make_fake: MakeReal) -> None:
+    """There is no small limit on a line."""
+    fake = await make_fake("huge")
+    assert len((await fake.ask(user("hi"))).text) == 50_000_000
+
+
+async def test_a_child_that_dies_in_mid_line_is_an_error(make_fake: MakeReal) -> None:
+    """What came is delivered, then the error: never a clean end."""
+    fake = await make_fake("half")
+    with pytest.raises(UpstreamError, match="ended with code 1"):
+        await fake.ask(user("hi"))
+    assert len(fake.outcomes[0].events) == 3
+
+
+async def test_a_child_that_exits_at_once_is_an_error_that_says_why(make_fake: MakeReal) -> None:
+    """The last line of its stderr is in the message, and nothing hangs."""
+    fake = await make_fake("exits")
+    with pytest.raises(UpstreamError, match="code 3: cannot start: out of luck"):
+        await fake.ask(user("hi"))
+
+
+async def test_children_that_exit_at_once_are_not_started_in_a_storm(make_fake: MakeReal) -> None:
+    """Warm children are started again ever later while starting them fails."""
+    fake = await make_fake("exits", warm=2)
+    await asyncio.sleep(1.5)
+    assert fake.backend._pool._ids < 12
+
+
+async def test_a_child_that_hangs_is_a_504_within_the_deadline(make_fake: MakeReal) -> None:
+    """A CLI that never answers: the deadline ends the wait and the child."""
+    fake = await make_fake("hangs", first_byte_seconds=0.5)
+    with pytest.raises(UpstreamTimeout):
+        await fake.ask(user("hi"))
+    await until(lambda: not fake.pids())
+
+
+async def test_history_that_is_never_taken_is_a_504(make_fake: MakeReal) -> None:
+    """The wait for a history message has a deadline too."""
+    fake = await make_fake("no history", first_byte_seconds=0.5)
+    with pytest.raises(UpstreamTimeout):
+        await fake.ask(user("one"), assistant("two"), user("three"))
+
+
+async def test_history_that_is_refused_is_that_error(make_fake: MakeReal) -> None:
+    """A refusal while the history goes in isn't taken for its success."""
+    fake = await make_fake("history refused")
+    with pytest.raises(BadRequest):
+        await fake.ask(user("one"), assistant("two"), user("three"))
+    await until(lambda: not fake.pids())
+
+
+async def test_a_setting_that_is_refused_fails_the_turn(make_fake: MakeReal) -> None:
+    """A parameter that isn't taken would be a loss in silence."""
+    fake = await make_fake("settings refused")
+    with pytest.raises(UpstreamError, match="no such setting"):
+        await fake.ask(user("hi"))
+
+
+async def test_tools_that_the_cli_dropped_fail_the_turn(make_fake: MakeReal) -> None:
+    """K12: before the first byte, since a reply without the tools would be another one."""
+    fake = await make_fake()
+    with pytest.raises(UpstreamError, match="tools"):
+        await fake.ask(user("hi"), tools=(Tool(name="lost"),))
+    assert not fake.outcomes[0].events
+
+
+async def test_a_turn_that_ends_without_a_reply_is_an_error(make_fake: MakeReal) -> None:
+    """A result without any event isn't an empty success."""
+    fake = await make_fake("silent end")
+    with pytest.raises(UpstreamError, match="before the reply was complete"):
+        await fake.ask(user("hi"))
+
+
+async def test_an_older_version_lists_its_models_when_initialised(make_fake: MakeReal) -> None:
+    """Where ``list_models`` isn't known the list comes from ``initialize``, on a child that isn't used again."""
+    fake = await make_fake("older")
+    assert [model.id for model in await fake.backend.models()] == ["claude-fake-1"]
+    assert (await fake.ask(user("hi"))).text == "fine"
+
+
+async def test_a_cli_without_models_is_unavailable(make_fake: MakeReal) -> None:
+    """An empty list is said, not served."""
+    fake = await make_fake("no models")
+    with pytest.raises(Unavailable):
+        await fake.backend.models()
+
+
+async def test_a_child_that_ignores_sigterm_is_killed(make_fake: MakeReal) -> None:
+    """The ladder ends with SIGKILL, and closing waits for it."""
+    fake = await make_fake("stubborn")
+    await fake.ask(user("hi"))
+    pid = fake.pids()[0]
+    started = time.monotonic()
+    await fake.backend.close()
+    assert not is_alive(pid)
+    assert time.monotonic() - started < 10
+
+
+async def test_a_stopped_child_is_killed_too(make_fake: MakeReal) -> None:
+    """SIGSTOP doesn't keep a child from being ended."""
+    fake = await make_fake()
+    await fake.ask(user("hi"))
+    pid = fake.pids()[0]
+    os.kill(pid, signal.SIGSTOP)
+    await fake.backend.close()
+    assert not is_alive(pid)
+
+
+async def test_a_program_that_cant_be_run_is_an_error(make_fake: MakeReal, tmp_path: Path) -> None:
+    """A binary that vanishes after it was found: an error, and the server lives on."""
+    fake = await make_fake()
+    await fake.ask(user("hi"))
+    (tmp_path / "claude").unlink()
+    with pytest.raises(Unavailable, match=r"claude-cli\.path"):
+        await fake.ask(user("another"), client="another")
+
+
+async def test_requests_that_wait_are_told_when_the_server_stops(make_fake: MakeReal) -> None:
+    """Nobody waits for ever: shutting down answers those in the queue."""
+    fake = await make_fake("hangs", max_processes=1, first_byte_seconds=60)
+    asking = [asyncio.create_task(fake.backend._pool.claim("opus")) for _ in range(2)]
+    await until(lambda: fake.backend._pool.counts()["waiting"] == 1)
+    await fake.backend.close()
+    results = await asyncio.gather(*asking, return_exceptions=True)
+    assert [type(result) for result in results].count(Unavailable) == 1
+
+
+async def test_a_request_that_leaves_the_queue_leaves_no_trace(make_fake: MakeReal) -> None:
+    """A waiting request that is cancelled makes room for the next, and no child is lost."""
+    fake = await make_fake(max_processes=1)
+    pool = fake.backend._pool
+    lease = await pool.claim("sonnet")
+    waiting = [asyncio.create_task(pool.claim("sonnet")) for _ in range(2)]
+    await until(lambda: pool.counts()["waiting"] == 2)
+    waiting[0].cancel()
+    pool.give_back(lease.id)
+    assert (await waiting[1]).id == lease.id
+    assert pool.counts() == {"warm": 0, "busy": 1, "kept": 0, "leaving": 0, "waiting": 0}
+
+
+async def test_a_child_lent_to_a_request_that_left_goes_back(make_fake: MakeReal) -> None:
+    """A request cancelled at the very moment it gets its child doesn't keep it."""
+    fake = await make_fake(max_processes=1)
+    pool = fake.backend._pool
+    lease = await pool.claim("sonnet")
+    claiming = asyncio.create_task(pool.claim("sonnet"))
+    await until(lambda: pool.counts()["waiting"] == 1)
+    pool.give_back(lease.id)
+    pool._decide()
+    assert pool.counts()["busy"] == 1  # lent, but the request hasn't run since
+    claiming.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await claiming
+    assert pool.counts()["busy"] == 0

@@ -1,0 +1,130 @@
+"""The plan's limits, read and shown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from claude_proxy.backends.claude_cli.limits import Limits, Window, limit_headers
+
+REJECTED = {
+    "status": "rejected",
+    "resetsAt": 1795500000,
+    "rateLimitType": "five_hour",
+    "isUsingOverage": False,
+    "unifiedWindows": {
+        "five_hour": {"utilization": 1, "resetsAt": 1795500000, "status": "rejected"},
+        "seven_day": {"utilization": 0.25, "resetsAt": 1795900000, "status": "allowed"},
+    },
+}
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=True) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def test_a_full_report_is_read() -> None:
+    """Status, the window that counts, and each window by itself."""
+    assert Limits.parse(REJECTED) == Limits(
+        status="rejected",
+        resets_at=1795500000.0,
+        binding="five_hour",
+        windows={
+            "five_hour": Window(1.0, 1795500000.0, "rejected"),
+            "seven_day": Window(0.25, 1795900000.0, "allowed"),
+        },
+    )
+
+
+def test_a_short_report_leaves_the_rest_unknown() -> None:
+    """What the CLI doesn't say is not made up."""
+    assert Limits.parse({"status": "allowed", "isUsingOverage": False}) == Limits()
+
+
+def test_extra_usage_is_read() -> None:
+    """It costs money, so it must be known."""
+    assert Limits.parse({"isUsingOverage": True}).overage
+
+
+@pytest.mark.parametrize(
+    "info",
+    [
+        {"unifiedWindows": ["five_hour"]},
+        {"unifiedWindows": {"five_hour": None}},
+        {"status": ["rejected"], "rateLimitType": {}},
+        {"resetsAt": "soon"},
+        {"resetsAt": 10**400},
+        {"resetsAt": -1},
+    ],
+)
+def test_what_is_in_no_known_shape_is_unknown(info: dict[str, Any]) -> None:
+    """The CLI changes weekly; a new shape is no failure."""
+    assert Limits.parse(info) == Limits()
+
+
+def test_nothing_reported_gives_no_headers() -> None:
+    """Before the first turn there is nothing to say."""
+    assert limit_headers(None) == {}
+
+
+def test_the_upstreams_headers_are_given_again() -> None:
+    """Clients that know ``anthropic-ratelimit-unified-*`` find them."""
+    prefix = "anthropic-ratelimit-unified-"
+    headers = limit_headers(Limits.parse(REJECTED))
+    assert headers[f"{prefix}status"] == "rejected"
+    assert headers[f"{prefix}reset"] == "1795500000"
+    assert headers[f"{prefix}representative-claim"] == "five_hour"
+    assert headers[f"{prefix}5h-utilization"] == "1.0"
+    assert headers[f"{prefix}5h-status"] == "rejected"
+    assert headers[f"{prefix}7d-reset"] == "1795900000"
+
+
+def test_the_tightest_window_counts() -> None:
+    """``x-ratelimit-*`` is in percent of the window that ends first to be used up."""
+    windows = {"five_hour": Window(0.2, 1000.0), "seven_day": Window(0.875, 1795900000.0)}
+    headers = limit_headers(Limits(windows=windows))
+    assert headers["x-ratelimit-limit"] == "100"
+    assert headers["x-ratelimit-remaining"] == "12"
+    assert headers["x-ratelimit-reset"] == "2026-11-29T01:46:40Z"
+
+
+def test_more_than_all_used_leaves_nothing() -> None:
+    """With extra usage a window can be over its end; what remains is never negative."""
+    headers = limit_headers(Limits(windows={"five_hour": Window(1.25)}))
+    assert headers["x-ratelimit-remaining"] == "0"
+    assert "x-ratelimit-reset" not in headers
+
+
+def test_an_unknown_window_keeps_its_name() -> None:
+    """A window that comes later isn't hidden."""
+    headers = limit_headers(Limits(windows={"seven_day_opus": Window(status="allowed")}))
+    assert headers["anthropic-ratelimit-unified-seven_day_opus-status"] == "allowed"
+    assert "x-ratelimit-limit" not in headers
+
+
+def test_without_windows_there_is_only_the_status() -> None:
+    """No percent is made up."""
+    assert limit_headers(Limits()) == {"anthropic-ratelimit-unified-status": "allowed"}
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "status": JSON,
+            "resetsAt": JSON,
+            "rateLimitType": JSON,
+            "isUsingOverage": JSON,
+            "unifiedWindows": JSON
+            | st.fixed_dictionaries({"five_hour": st.fixed_dictionaries({"utilization": JSON, "resetsAt": JSON})}),
+        },
+    )
+)
+def test_any_report_can_be_read_and_shown(info: dict[str, Any]) -> None:
+    """A strange report must not cost anybody a reply."""
+    headers = limit_headers(Limits.parse(info))
+    assert all(isinstance(value, str) for value in headers.values())
