@@ -59,27 +59,33 @@ _BLOCKS: dict[str, type] = {
 
 def decode_block(raw: Json) -> AnyBlock:
     """Read one content block; a type we don't know, or a known one in a shape we don't, becomes ``Opaque``."""
-    if raw.get("type") == "tool_result":
-        return _decode_result(raw)
-    cls = _BLOCKS.get(raw.get("type", ""))
-    if cls is None:
-        return Opaque(raw)
     try:
-        block: AnyBlock = msgspec.convert(raw, cls)
-    except msgspec.ValidationError:
+        if raw.get("type") == "tool_result":
+            return _decode_result(msgspec.convert(raw, _Result))
+        cls = _BLOCKS.get(raw.get("type", ""))
+        block: AnyBlock = Opaque(raw) if cls is None else msgspec.convert(raw, cls)
+    except (msgspec.ValidationError, TypeError):
         return Opaque(raw)
     return block
 
 
-def _decode_result(raw: Json) -> AnyBlock:
-    content = raw.get("content") or []
-    items = [{"type": "text", "text": content}] if isinstance(content, str) else content
-    blocks = tuple(decode_block(item) for item in items)
+class _Result(msgspec.Struct):
+    """A tool result as it may come: its content as text, or as blocks still to be read."""
+
+    tool_use_id: str
+    content: str | list[Json] | None = None
+    is_error: bool | None = None
+    cache_control: Json | None = None
+
+
+def _decode_result(raw: _Result) -> AnyBlock:
+    items = [{"type": "text", "text": raw.content}] if isinstance(raw.content, str) else raw.content
+    blocks = tuple(decode_block(item) for item in items or ())
     return ToolResult(
-        tool_use_id=raw["tool_use_id"],
+        tool_use_id=raw.tool_use_id,
         content=tuple(b for b in blocks if isinstance(b, Text | Image | Document | Opaque)),
-        is_error=bool(raw.get("is_error")),
-        cache_control=raw.get("cache_control"),
+        is_error=bool(raw.is_error),
+        cache_control=raw.cache_control,
     )
 
 
@@ -111,7 +117,7 @@ _COUNTS = ("input_tokens", "output_tokens", "cache_creation_input_tokens", "cach
 
 
 def _count(value: Any) -> int | None:
-    return value if isinstance(value, int) else None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 class _Delta(msgspec.Struct):
@@ -149,7 +155,7 @@ def decode_event(data: bytes | msgspec.Raw) -> AnyEvent | None:
         if wire.type == "content_block_delta":
             return _delta_event(wire)
         return _EVENTS[wire.type](wire) if wire.type in _EVENTS else None
-    except (msgspec.DecodeError, KeyError, AttributeError) as error:
+    except (msgspec.DecodeError, LookupError, AttributeError, TypeError, ValueError, RecursionError) as error:
         raise UpstreamError(f"the upstream sent an event that can't be read: {error}") from error
 
 
@@ -182,7 +188,7 @@ def _block_start(wire: _Wire) -> AnyEvent:
 
 def _message_delta(wire: _Wire) -> AnyEvent:
     delta = _decode_any(wire.delta)
-    usage = _decode_any(wire.usage) if bytes(wire.usage) else None
+    usage = _decode_any(wire.usage) if bytes(wire.usage) not in (b"", b"null") else None
     return MessageDelta(
         stop_reason=delta.get("stop_reason"), stop_sequence=delta.get("stop_sequence"), usage=decode_usage(usage)
     )
