@@ -7,8 +7,8 @@ here, and the rewriting is named as lost.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
+from claude_proxy.backends.claude_cli import schemas
 from claude_proxy.canon.blocks import Image, Json, Text, ToolResult
 from claude_proxy.canon.request import Tool
 from claude_proxy.errors import BadRequest
@@ -27,46 +27,28 @@ _OURS_TO_DROP = frozenset({"cache_control"})
 
 def plain_schema(schema: Json) -> tuple[Json, bool]:
     """Give a schema that the CLI takes, and whether it says less than the given one did."""
+    schema, lossy = schemas.repaired(schema)
     combined = any(key in schema for key in _COMBINATORS)
     plain = _merged(schema) if combined else dict(schema)
-    lossy = combined
+    lossy = lossy or combined
     kind = plain.get("type")
     if kind != "object":
         lossy = lossy or kind is not None
         plain["type"] = "object"
-    if "required" in plain and not _is_names(plain["required"]):
-        del plain["required"]
-    properties = plain.get("properties")
-    if not isinstance(properties, dict):
-        plain["properties"] = {}
-    elif not all(isinstance(value, dict) for value in properties.values()):
-        plain["properties"] = {name: value if isinstance(value, dict) else {} for name, value in properties.items()}
+    plain.setdefault("properties", {})
     return plain, lossy
-
-
-def _is_names(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(name, str) for name in value)
-
-
-def _object(value: Any) -> Json:
-    return value if isinstance(value, dict) else {}
-
-
-def _names(value: Any) -> set[str]:
-    return {name for name in value if isinstance(name, str)} if isinstance(value, list) else set()
 
 
 def _merged(schema: Json) -> Json:
     """Fold a root's alternatives into one object: all their properties, and what every alternative requires."""
     plain = {key: value for key, value in schema.items() if key not in _COMBINATORS}
-    properties = _object(plain.get("properties"))
-    required = _names(plain.get("required"))
+    properties = dict(plain.get("properties", {}))
+    required = set(plain.get("required", ()))
     for combinator in _COMBINATORS:
-        given = schema.get(combinator)
-        branches = [_object(branch) for branch in given] if isinstance(given, list) else []
+        branches = [branch for branch in schema.get(combinator, ()) if isinstance(branch, dict)]
         for branch in branches:
-            properties = {**_object(branch.get("properties")), **properties}
-        demands = [_names(branch.get("required")) for branch in branches]
+            properties = {**branch.get("properties", {}), **properties}
+        demands = [set(branch.get("required", ())) for branch in branches]
         if demands:
             required |= set.union(*demands) if combinator == "allOf" else set.intersection(*demands)
     plain["properties"] = properties

@@ -35,7 +35,7 @@ def encode_content(content: Sequence[AnyBlock]) -> list[Json]:
 def _unmarked(raw: Json) -> Json:
     raw = {key: value for key, value in raw.items() if key != "cache_control"}
     if raw.get("type") == "tool_result" and isinstance(raw.get("content"), list):
-        raw["content"] = [_unmarked(item) for item in raw["content"]]
+        raw["content"] = [_unmarked(item) if isinstance(item, dict) else item for item in raw["content"]]
     return raw
 
 

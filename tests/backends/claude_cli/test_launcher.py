@@ -16,7 +16,6 @@ import pytest
 from claude_proxy.backends.claude_cli import launcher
 
 SCRIPT = launcher.__file__
-DIRECT = f"import runpy, sys; sys.argv[1:1] = [str(__import__('os').getpid())]; {{call}}"
 WAYS = [
     pytest.param("become", marks=pytest.mark.skipif(sys.platform != "linux", reason="the kernel's help is Linux only")),
     "watch",
