@@ -35,7 +35,7 @@ app.command(epilog="Examples:\n\nclaude-proxy login\n\nclaude-proxy login --cons
 def main(
     ctx: typer.Context, *, config: ConfigOption = None, debug: DebugOption = False, version: VersionOption = False
 ) -> None:
-    """Use your own Claude, through the official CLI, from every tool that speaks the OpenAI or Anthropic API."""
+    """Use your own Claude, through the official CLI, from every tool that speaks the OpenAI API."""
     del version  # its callback has printed it already
     ctx.obj = Settings(config, debug)
     if ctx.invoked_subcommand is None:

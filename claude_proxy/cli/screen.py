@@ -30,7 +30,6 @@ def listening(base_url: str, *, demo: bool, everywhere: bool) -> RenderableType:
     """Show where clients connect."""
     addresses = Table.grid(padding=(0, 2))
     addresses.add_row("[dim]OpenAI[/]", Text(f"{base_url}/v1", "bold"))
-    addresses.add_row("[dim]Anthropic[/]", Text(base_url, "bold"))
     if everywhere:
         addresses.add_row("[dim]Network[/]", Text("the same port on every address of this machine"))
     if demo:
@@ -81,8 +80,7 @@ def _names(models: Sequence[Model] | str) -> str:
 
 def listening_line(base_url: str, *, demo: bool) -> dict[str, object]:
     """Give ``listening`` for machines."""
-    urls = {"openai_base_url": f"{base_url}/v1", "anthropic_base_url": base_url}
-    return {"event": "listening", "version": __version__, "demo": demo, **urls}
+    return {"event": "listening", "version": __version__, "demo": demo, "openai_base_url": f"{base_url}/v1"}
 
 
 def backends_line(answers: Sequence[Answer]) -> dict[str, object]:

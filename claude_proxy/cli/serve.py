@@ -115,8 +115,6 @@ async def _serve(config: Config, *, demo: bool) -> None:
 
 def _backends(config: Config, environment: Mapping[str, str], workdir: Path | None) -> Sequence[Backend]:
     """Make what the configuration asks for. A new backend gets its line here."""
-    import logging
-
     from claude_proxy.backends.claude_cli.backend import ClaudeCli
     from claude_proxy.errors import ConfigError
 
@@ -125,12 +123,6 @@ def _backends(config: Config, environment: Mapping[str, str], workdir: Path | No
         made["claude-cli"] = [ClaudeCli(config.claude_cli, extra_env=environment, workdir=workdir)]
     if not made:
         raise ConfigError("no backend is set up: nothing could answer; set `claude-cli.enabled` to true")
-    for kind, entries in (
-        ("claude-api-key", config.claude_api_key),
-        ("openai-compatibility", config.openai_compatibility),
-    ):
-        if entries and kind not in made:
-            logging.getLogger("claude_proxy.config").warning("%s: this version has no such backend yet", kind)
     order = [*config.routing.prefer, *made]
     return [backend for kind in dict.fromkeys(order) for backend in made.get(kind, ())]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from claude_proxy.config.document import Document, check
+from claude_proxy.config.keys import NOT_YET, keys
 from claude_proxy.config.safety import enforce
 from claude_proxy.config.schema import ApiKeyEntry, ClaudeApiKey, Config, OpenAICompatibility
 from claude_proxy.credentials import Unresolved, resolve
@@ -62,6 +64,7 @@ def load(
         return "command line" if key.replace("-", "_") in (overrides or {}) else document.where(key)
 
     enforce(config, where)
+    document.warnings += _without_effect(config, document)
     config = _resolve(config, document, environ)
     return Loaded(config, tuple(document.warnings), path)
 
@@ -76,6 +79,13 @@ def _text(path: Path) -> str:
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise ConfigError(f"{path}:{line}: not UTF-8 text") from error
+
+
+def _without_effect(config: Config, document: Document) -> Iterator[str]:
+    """Warn of each key that is set to something else than its default and that no code reads yet."""
+    for key in keys():
+        if key.name in NOT_YET and attrgetter(key.name.replace("-", "_"))(config) != key.default:
+            yield f"{document.where(key.name)}: {key.name} has no effect in this version"
 
 
 def _resolve(config: Config, document: Document, environ: Mapping[str, str]) -> Config:

@@ -56,7 +56,7 @@ class Dialect(Protocol):
     keepalive: bytes
     """What is written while the model is silent."""
     names: Mapping[str, str]
-    """Our field names to the dialect's, where they differ, so that a backend's losses are told in the client's words."""
+    """Our field names to the dialect's, where they differ: a backend's losses are told in the client's words."""
 
     def parse(self, body: bytes) -> Parsed:
         """Translate a request; raise ``BadRequest`` naming the field where it can't be."""

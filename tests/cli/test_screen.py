@@ -47,11 +47,10 @@ def test_what_is_there_to_paste_stays_whole(width: int) -> None:
 
 
 def test_both_base_urls_are_shown() -> None:
-    """OpenAI's with ``/v1``, Anthropic's without, on 80 columns."""
+    """OpenAI's base URL ends with ``/v1``, on 80 columns."""
     text = listening()
 
     assert f"OpenAI     {URL}/v1 " in text
-    assert f"Anthropic  {URL} " in text
     assert max(map(len, text.splitlines())) <= 80
 
 
@@ -112,7 +111,6 @@ def test_the_lines_for_machines() -> None:
         "version": "0.1.0",
         "demo": True,
         "openai_base_url": f"{URL}/v1",
-        "anthropic_base_url": URL,
     }
     failed = Answer("x", Health(ready=True, detail="d"), "it is slow")
     assert screen.backends_line([READY, failed]) == {

@@ -52,7 +52,7 @@ _VALUES: Mapping[str, Callable[[Any], bool]] = {
 """What a keyword's value must be; one that isn't is taken out."""
 
 _SCHEMAS = frozenset(
-    [
+    {
         "additionalProperties",
         "unevaluatedProperties",
         "items",
@@ -63,7 +63,7 @@ _SCHEMAS = frozenset(
         "then",
         "else",
         "propertyNames",
-    ]
+    }
 )
 _MAPS = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
 _LISTS = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
