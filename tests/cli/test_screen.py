@@ -46,11 +46,11 @@ def test_what_is_there_to_paste_stays_whole(width: int) -> None:
     ]
 
 
-def test_both_base_urls_are_shown() -> None:
+def test_the_base_url_is_shown() -> None:
     """OpenAI's base URL ends with ``/v1``, on 80 columns."""
     text = listening()
 
-    assert f"OpenAI     {URL}/v1 " in text
+    assert re.search(rf"OpenAI +{URL}/v1 ", text)
     assert max(map(len, text.splitlines())) <= 80
 
 
