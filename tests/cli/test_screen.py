@@ -1,6 +1,7 @@
 """What ``serve`` shows, rendered on narrow and wide terminals."""
 
 import io
+import re
 
 import pytest
 from rich.console import Console, RenderableType

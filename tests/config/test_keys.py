@@ -55,8 +55,10 @@ def test_the_example_names_every_key() -> None:
 
 @pytest.mark.parametrize("key", LEAVES, ids=lambda key: key.name)
 def test_the_documentation_has_every_key_with_default_and_meaning(key: Key) -> None:
-    """The table's row is what the schema says."""
-    assert f"| `{key.name}` | {shown(key)} | {key.meaning} |" in (ROOT / "docs/configuration.md").read_text()
+    """The table's row is what the schema says, and perhaps that it has no effect yet."""
+    row = f"| `{key.name}` | {shown(key)} | {key.meaning}"
+    text = (ROOT / "docs/configuration.md").read_text()
+    assert f"\n{row} |\n" in text or f"\n{row} **No effect yet.** |\n" in text
 
 
 def test_the_documentation_has_no_key_that_there_is_not() -> None:
