@@ -46,7 +46,7 @@ def answer(body: Json) -> Reply:
 
 
 def compelled(body: Json) -> Reply | None:
-    """Give what the request leaves no choice about: a forced tool call, or JSON that satisfies a schema."""
+    """Give what the request leaves no choice about: a forced tool call, JSON by a schema, or any JSON object."""
     choice = body.get("tool_choice") or {}
     wanted = {"any": None, "tool": choice.get("name")}
     if choice.get("type") in wanted:
@@ -57,7 +57,14 @@ def compelled(body: Json) -> Reply | None:
     schema = ((body.get("output_config") or {}).get("format") or {}).get("schema")
     if schema is not None:
         return text(json.dumps(example(schema, iter(_names(_prompt(body)))), ensure_ascii=False))
+    if "JSON object" in _system(body):
+        return text(json.dumps({"answer": _WHO}, ensure_ascii=False))
     return None
+
+
+def _system(body: Json) -> str:
+    system = body.get("system") or ""
+    return system if isinstance(system, str) else "\n".join(block["text"] for block in system)
 
 
 def _tools(body: Json) -> list[Json]:

@@ -162,6 +162,12 @@ def test_schema_gives_json() -> None:
     assert json.loads(said(reply)) == {"city": "Lisbon"}
 
 
+@pytest.mark.parametrize("system", ["One JSON object, please.", [{"type": "text", "text": "One JSON object, please."}]])
+def test_a_json_object_is_answered_with_one(system: Any) -> None:
+    """What the Chat dialect asks for on behalf of ``json_object`` is understood (C18)."""
+    assert "simulator" in json.loads(said(ask("hi", system=system)))["answer"]
+
+
 def results(*content: Any, **fields: Any) -> Reply:
     """The demo's reply to these tool results."""
     names = [f"t{index}" for index in range(len(content))]
