@@ -108,7 +108,7 @@ class Run:
         """Decide what is sent and what is lost; raise ``BadRequest`` for a loss where the request is strict."""
         catalog, known = await self.shared.load_catalog(), self.shared.known
         name = self.call.request.model
-        exact = known.resolve(name, time.monotonic())
+        exact = catalog.exact(name) if self.call.strict else known.resolve(name, time.monotonic())
         request = msgspec.structs.replace(self.call.request, model=exact)
         plan = parameters.plan(request, known.able(exact), plan_login=self.shared.plan_login)
         listed, tool_losses = tools.listing(request.tools)

@@ -85,10 +85,10 @@ def decide(
     ``refill``: whether children may be started that nobody waits for (not while starting them fails).
     """
     plan = _Plan({child.id: child for child in children}, rules)
+    blocked = [waiter for waiter in waiters if not plan.lend_own(waiter)]
     for child in list(plan.children.values()):
         if plan.expires(child) <= now:
             plan.retire(child)
-    blocked = [waiter for waiter in waiters if not plan.lend_own(waiter)]
     starved = [waiter for waiter in blocked if not plan.lend_warm(waiter)]
     for waiter in starved:
         if not plan.spawn(waiter.model):

@@ -45,7 +45,8 @@ def _merged(schema: Json) -> Json:
     properties = dict(plain.get("properties", {}))
     required = set(plain.get("required", ()))
     for combinator in _COMBINATORS:
-        branches = [branch for branch in schema.get(combinator, ()) if isinstance(branch, dict)]
+        # ``true`` allows everything and so demands nothing, ``false`` is no alternative.
+        branches = [{} if branch is True else branch for branch in schema.get(combinator, ()) if branch is not False]
         for branch in branches:
             properties = {**branch.get("properties", {}), **properties}
         demands = [set(branch.get("required", ())) for branch in branches]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 
@@ -109,8 +110,8 @@ class _Line(msgspec.Struct):
     rate_limit_info: msgspec.Raw = msgspec.Raw()
     tools: msgspec.Raw = msgspec.Raw()
     error: msgspec.Raw = msgspec.Raw()
-    is_error: bool = False
-    api_error_status: int | None = None
+    is_error: Any = False
+    api_error_status: Any = None
     result: msgspec.Raw = msgspec.Raw()
     modelUsage: msgspec.Raw = msgspec.Raw()  # noqa: N815  # the CLI's spelling
 
@@ -168,7 +169,8 @@ class Turns:
         return self._current.replying
 
     def ask(self) -> None:
-        """Say that a user message which asks the model is on its way."""
+        """Say that a user message which asks the model is on its way. Nobody waits for an older reply then."""
+        self.give_up()
         self._current = _Sent(asks=True)
         self._open.append(self._current)
         self.resume()
@@ -260,7 +262,7 @@ class Turns:
             return [HistoryTaken(error)]
         usage = _object(line.modelUsage)
         ended = LoopEnded(
-            failed=line.is_error or sent.replying,
+            failed=bool(line.is_error) or sent.replying,
             max_output_tokens=_counts(usage, "maxOutputTokens"),
             context_window=_counts(usage, "contextWindow"),
         )
@@ -271,7 +273,8 @@ class Turns:
 
     def _failure(self, line: _Line) -> ProxyError:
         text = msgspec.json.decode(line.result) if bytes(line.result) else ""
-        return failure(text if isinstance(text, str) else "", line.api_error_status, self._error_kind, self.limits)
+        status = line.api_error_status if isinstance(line.api_error_status, int) else None
+        return failure(text if isinstance(text, str) else "", status, self._error_kind, self.limits)
 
 
 def _object(raw: msgspec.Raw) -> Json:

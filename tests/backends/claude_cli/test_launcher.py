@@ -28,7 +28,7 @@ code = (
     "import runpy, sys; main = runpy.run_path(sys.argv[1]);"
     "sys.exit(main[sys.argv[2]](int(sys.argv[3]), sys.argv[4:]))"
 )
-child = subprocess.Popen([sys.executable, "-I", "-S", "-c", code, script, way, str(os.getpid()), *command])
+child = subprocess.Popen([sys.executable, "-I", "-c", code, script, way, str(os.getpid()), *command])
 print(child.pid, flush=True)
 sys.exit(child.wait())
 """
@@ -144,7 +144,7 @@ def test_nothing_is_run_for_a_server_that_is_gone(way: str, tmp_path: Path) -> N
     """K13: it may die while the launcher starts; the command isn't even begun."""
     note = tmp_path / "ran"
     code = f"import runpy, sys; sys.exit(runpy.run_path({SCRIPT!r})[{way!r}](1, ['/bin/sh', '-c', 'echo > {note}']))"
-    done = subprocess.run([sys.executable, "-I", "-S", "-c", code], check=False)
+    done = subprocess.run([sys.executable, "-I", "-c", code], check=False)
     assert done.returncode == 70
     assert not note.exists()
 

@@ -22,9 +22,9 @@ OLDER = Abilities(thinking_off=True, adaptive=False, efforts=())
 UNKNOWN = Abilities()
 
 
-def planned(abilities: Abilities = UNKNOWN, *, plan_login: bool = True, **asked: Any) -> Plan:
-    """Plan a request that asks for ``asked``."""
-    return plan(Request(model="m", messages=(USER,), **asked), abilities, plan_login=plan_login)
+def planned(abilities: Abilities = UNKNOWN, **asked: Any) -> Plan:
+    """Plan a request that asks for ``asked``, on a plan login."""
+    return plan(Request(model="m", messages=(USER,), **asked), abilities, plan_login=True)
 
 
 def body(done: Plan) -> Any:
@@ -83,7 +83,7 @@ def test_the_user_is_lost_on_a_plan() -> None:
 
 def test_the_user_is_sent_with_a_key() -> None:
     """C20: nothing of the CLI's is in the way."""
-    done = planned(user_id="u", plan_login=False)
+    done = plan(Request(model="m", messages=(USER,), user_id="u"), UNKNOWN, plan_login=False)
     assert done.losses == ()
     assert body(done)["metadata"] == {"user_id": "u"}
 

@@ -74,8 +74,9 @@ def test_what_requires_in_no_known_shape_goes(required: Any) -> None:
 
 
 def test_a_property_that_is_no_schema_takes_anything() -> None:
-    """``true`` is a schema in JSON Schema, not to the CLI."""
-    assert plain_schema({"properties": {"a": True, "b": STRING}})[0]["properties"] == {"a": {}, "b": STRING}
+    """``true`` and ``false`` are schemas, a number isn't."""
+    properties = {"a": True, "b": False, "c": 5, "d": STRING}
+    assert plain_schema({"properties": properties})[0]["properties"] == {**properties, "c": {}}
 
 
 @pytest.mark.parametrize("combinator", ["anyOf", "oneOf"])
@@ -115,10 +116,15 @@ def test_an_alternative_that_allows_all_requires_nothing() -> None:
     assert "required" not in plain
 
 
+def test_an_alternative_that_allows_nothing_is_none() -> None:
+    """``false`` among the alternatives changes nothing."""
+    plain, _ = plain_schema({"anyOf": [False, {"required": ["a"]}]})
+    assert plain["required"] == ["a"]
+
+
 @pytest.mark.parametrize(
     "schema",
     [
-        {"anyOf": None},
         {"anyOf": 5},
         {"anyOf": {"a": 1}},
         {"allOf": "abc"},
@@ -140,11 +146,11 @@ def test_a_strange_combination_becomes_an_object_all_the_same(schema: dict[str, 
 
 @given(SCHEMAS)
 def test_any_schema_becomes_one_that_the_cli_takes(schema: dict[str, Any]) -> None:
-    """K12: an object with schemas as properties and names as required, whatever came; what came stays unchanged."""
+    """K12: an object with schemas as properties and names as required, whatever came; that stays unchanged."""
     before = copy.deepcopy(schema)
     plain, _ = plain_schema(schema)
     assert plain["type"] == "object"
-    assert all(isinstance(value, dict) for value in plain["properties"].values())
+    assert all(isinstance(value, dict | bool) for value in plain["properties"].values())
     assert all(isinstance(name, str) for name in plain.get("required", []))
     assert not {"anyOf", "oneOf", "allOf"} & plain.keys()
     assert schema == before
