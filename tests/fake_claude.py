@@ -15,6 +15,8 @@ from typing import Any
 
 MODEL = {"value": "sonnet", "resolvedModel": "claude-fake-1", "displayName": "Fake", "supportsThinkingOff": True}
 
+HOARD: list[bytearray] = []
+
 
 def install(folder: Path) -> str:
     """Make an executable of this file in ``folder``; give its path."""
@@ -78,6 +80,10 @@ def ask(fault: str) -> None:
         case "noise":
             noise()
             reply("after the noise", before_end=noise)
+        case "grows":
+            hoard = bytearray(os.urandom(1)) * 150_000_000
+            reply(f"I hold {len(hoard)} bytes", before_end=lambda: time.sleep(float(os.environ.get("PAUSE", "0"))))
+            HOARD.append(hoard)
         case "huge":
             reply("h" * 50_000_000)
         case "silent end":

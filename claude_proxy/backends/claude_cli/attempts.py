@@ -20,7 +20,7 @@ from claude_proxy.backends.claude_cli.child import Child
 from claude_proxy.backends.claude_cli.conversation import Task
 from claude_proxy.backends.claude_cli.failures import Lost, refused_parameters
 from claude_proxy.backends.claude_cli.limits import Limits, limit_headers
-from claude_proxy.backends.claude_cli.pool import Lease, Pool
+from claude_proxy.backends.claude_cli.pool import Lease, Pool, Preparation
 from claude_proxy.backends.claude_cli.turns import LoopEnded
 from claude_proxy.canon.blocks import ToolUse
 from claude_proxy.canon.collect import Collector, Reply
@@ -132,7 +132,8 @@ class Run:
         pool, timings = self.shared.pool, self.turn.timings
         results = transcript.continuation(task.messages)
         key = None if results is None else self._fingerprint(task, task.messages[:-1])
-        lease = await pool.claim(self._pool_model(task.request.model), key)
+        told = Preparation(self._fingerprint(task, ()), task.system, task.tools)
+        lease = await pool.claim(self._pool_model(task.request.model), key, told)
         claimed = time.monotonic()
         timings.setdefault("queue", claimed - started)
         lease.child.on_loop_ended = partial(self._loop_ended, lease.id)
@@ -140,7 +141,7 @@ class Run:
         try:
             with self._deadlines(lease.child) as answered:
                 if not lease.continued:
-                    await conversation.begin(lease.child, task)
+                    await conversation.begin(lease.child, task, prepared=lease.prepared)
                 elif results:
                     await conversation.answer(lease.child, task, results)
                 else:

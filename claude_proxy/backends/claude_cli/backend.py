@@ -60,7 +60,7 @@ class ClaudeCli:
             idle_seconds=self.config.idle_seconds,
             call_seconds=self.config.tool_wait_seconds,
         )
-        self._pool = Pool(rules, self._make_child)
+        self._pool = Pool(rules, self._make_child, max_memory=self.config.max_memory_mb * 1_000_000)
         plan_login = argv.is_plan_login(self._account_environment())
         self._shared = Shared(
             self.config, self._pool, Knowledge(), plan_login, self._load_catalog, signed_out=self._signed_out

@@ -15,6 +15,8 @@ import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 
+import psutil
+
 from claude_proxy.backends.claude_cli import control, tools
 from claude_proxy.backends.claude_cli.failures import Lost
 from claude_proxy.backends.claude_cli.limits import Limits
@@ -54,6 +56,8 @@ class Child:
         """What ``tools/list`` answers."""
         self.pid: int | None = None
         self.returncode: int | None = None
+        self.spoke = False
+        """It has written something we understand, so it did start."""
         self.spoiled = False
         """It can't be used for another turn."""
         self.on_loop_ended: Callable[[LoopEnded], None] = lambda _: None
@@ -110,9 +114,13 @@ class Child:
             await self._end(process)
         self.returncode = process.returncode
         _log.debug("child %s ended with %s", self.pid, self.returncode)
-        reason = self._stderr.decode(errors="replace").strip().splitlines()
-        detail = f": {reason[-1]}" if reason else ""
-        self._lose(f"the claude CLI process ended with code {self.returncode}{detail}")
+        self._lose(f"the claude CLI process ended with {self.last_words}")
+
+    @property
+    def last_words(self) -> str:
+        """How it ended, and the last line it wrote to stderr."""
+        lines = self._stderr.decode(errors="replace").strip().splitlines()
+        return f"code {self.returncode}" + (f": {lines[-1]}" if lines else "")
 
     def _lose(self, why: str) -> None:
         self.fail(Lost(why))
@@ -165,6 +173,23 @@ class Child:
             self._unwritten.extend(lines)
         elif self._process.stdin is not None and not self._process.stdin.is_closing():
             self._process.stdin.write(b"".join(lines))
+
+    def memory(self) -> int:
+        """How many bytes of memory it holds now; 0 where that can't be said."""
+        if self.pid is None or self.gone:
+            return 0
+        try:
+            process = psutil.Process(self.pid)
+            # Elsewhere than on Linux the launcher stays between the two.
+            family = [process] if sys.platform == "linux" else [process, *process.children()]
+            return sum(member.memory_info().rss for member in family)
+        except psutil.Error:
+            return 0
+
+    def prepare(self, system: str, listed: Sequence[Json]) -> None:
+        """Tell a blank child its system prompt and the client's tools; once in its life."""
+        self.tools = list(listed)
+        self.write(control.initialize(self.next_id(), [system], with_tools=bool(listed)))
 
     async def drain(self) -> None:
         """Wait until the process has taken most of what was written."""
@@ -225,6 +250,7 @@ class Child:
                 return
             for line in complete:
                 for sign in self.turns.feed(line):
+                    self.spoke = True
                     self._take(sign)
 
     async def _read_stderr(self, process: asyncio.subprocess.Process) -> None:

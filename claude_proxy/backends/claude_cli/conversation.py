@@ -41,13 +41,14 @@ class Task:
         return transcript.system_prompt(self.request, self.plan.system_notes)
 
 
-async def begin(child: Child, task: Task) -> None:
-    """Tell a blank child everything, history in lock-step (else its order is lost), and ask. Raises ``ProxyError``."""
-    child.tools = list(task.tools)
-    child.write(
-        control.initialize(child.next_id(), [task.system], with_tools=bool(task.tools)),
-        control.apply_settings(child.next_id(), task.plan.settings),
-    )
+async def begin(child: Child, task: Task, *, prepared: bool = False) -> None:
+    """Tell a child everything, history in lock-step (else its order is lost), and ask. Raises ``ProxyError``.
+
+    ``prepared``: it knows the system prompt and the tools already.
+    """
+    if not prepared:
+        child.prepare(task.system, task.tools)
+    child.write(control.apply_settings(child.next_id(), task.plan.settings))
     for step in transcript.history(task.messages[:-1], task.request.model):
         if not step.awaited:
             child.write(step.line)

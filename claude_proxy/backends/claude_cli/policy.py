@@ -1,13 +1,14 @@
 """What the pool should do: spawn, lend or retire a child. Pure: state and time in, actions out.
 
-A child is *warm* (blank, nobody's), *busy* (a turn runs), *kept* (its conversation may go on) or *leaving* (being
-ended; it counts until it is gone). Requests wait in order; only one that finds its own conversation's child overtakes.
+A child is *warm* (nobody's yet: blank, or *prepared* with the system prompt and tools that its model was last asked
+with), *busy* (a turn runs), *kept* (its conversation may go on) or *leaving* (being ended; it counts until it is gone).
+Requests wait in order; only one that finds its own conversation's child overtakes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 
 
@@ -22,23 +23,37 @@ class Phase(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ChildState:
-    """One child. ``key`` is a kept conversation's fingerprint, ``since`` when its phase began, in seconds."""
+    """One child.
+
+    ``key`` is a kept conversation's fingerprint, ``prepared`` what a warm child has been told already (``None``:
+    nothing), ``since`` when its phase began, in seconds.
+    """
 
     id: int
     model: str
     phase: Phase = Phase.WARM
     key: str | None = None
+    prepared: str | None = None
     holds_calls: bool = False
     since: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Waiter:
-    """A request that wants a child: of the conversation ``key`` if there is one, else a warm one of its model."""
+    """A request that wants a child: the one that keeps conversation ``key``, or one ``prepared`` for it, or a blank."""
 
     id: int
     model: str
     key: str | None = None
+    prepared: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What was asked for within the last ``idle_seconds``: the models, latest first, and what each was last told."""
+
+    models: tuple[str, ...] = ()
+    preparations: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +69,10 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Spawn:
-    """Start a warm child for ``model``."""
+    """Start a warm child for ``model``, and tell it what ``prepared`` stands for."""
 
     model: str
+    prepared: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +94,15 @@ Action = Spawn | Lend | Retire
 
 
 def decide(
-    children: Iterable[ChildState], waiters: Sequence[Waiter], rules: Rules, now: float, *, refill: bool = True
+    children: Iterable[ChildState],
+    waiters: Sequence[Waiter],
+    rules: Rules,
+    now: float,
+    demand: Demand | None = None,
 ) -> list[Action]:
     """Give what to do now, in order. After a ``Spawn`` is carried out the pool asks again.
 
-    ``refill``: whether children may be started that nobody waits for (not while starting them fails).
+    ``demand`` ``None``: no child is to be started now that nobody waits for.
     """
     plan = _Plan({child.id: child for child in children}, rules)
     blocked = [waiter for waiter in waiters if not plan.lend_own(waiter)]
@@ -93,9 +113,8 @@ def decide(
     for waiter in starved:
         if not plan.spawn(waiter.model):
             plan.make_room(waiter.model)
-    if refill and not starved:
-        for model in rules.warm_models:
-            plan.refill(model)
+    if demand is not None and not starved:
+        plan.refill(demand)
     return plan.actions
 
 
@@ -113,21 +132,25 @@ class _Plan:
         self.children = children
         self.rules = rules
         self.actions: list[Action] = []
-        self.starting: list[str] = []
+        self.starting: list[tuple[str, bool]] = []
+        """Model, and whether it is prepared."""
         self.coming = sum(child.phase is Phase.LEAVING for child in children.values())
         """Places that will be free without our doing more."""
 
     def _in(self, phase: Phase) -> list[ChildState]:
         return sorted((c for c in self.children.values() if c.phase is phase), key=lambda c: c.since)
 
+    def _warm(self, model: str, prepared: str | None) -> list[ChildState]:
+        return [child for child in self._in(Phase.WARM) if child.model == model and child.prepared == prepared]
+
     def expires(self, child: ChildState) -> float:
         if child.phase is Phase.KEPT:
             return child.since + (self.rules.call_seconds if child.holds_calls else self.rules.idle_seconds)
-        surplus = len([c for c in self._in(Phase.WARM) if c.model == child.model]) > self._wanted(child.model)
-        return child.since + self.rules.idle_seconds if child.phase is Phase.WARM and surplus else float("inf")
-
-    def _wanted(self, model: str) -> int:
-        return self.rules.warm if model in self.rules.warm_models else 0
+        if child.phase is not Phase.WARM:
+            return float("inf")
+        wanted = self.rules.warm if child.model in self.rules.warm_models else 0
+        surplus = child.prepared is not None or len(self._warm(child.model, None)) > wanted
+        return child.since + self.rules.idle_seconds if surplus else float("inf")
 
     def retire(self, child: ChildState) -> None:
         self.actions.append(Retire(child.id))
@@ -144,36 +167,53 @@ class _Plan:
         return bool(own) and self._lend(own[-1], waiter)
 
     def lend_warm(self, waiter: Waiter) -> bool:
-        warm = [c for c in self._in(Phase.WARM) if c.model == waiter.model]
+        prepared = self._warm(waiter.model, waiter.prepared) if waiter.prepared is not None else []
+        warm = [*prepared, *self._warm(waiter.model, None)]
         return bool(warm) and self._lend(warm[0], waiter)
 
-    def spawn(self, model: str) -> bool:
+    def spawn(self, model: str, prepared: str | None = None) -> bool:
         if len(self.children) + len(self.starting) >= self.rules.max_children:
             return False
-        self.actions.append(Spawn(model))
-        self.starting.append(model)
+        self.actions.append(Spawn(model, prepared))
+        self.starting.append((model, prepared is not None))
         return True
 
     def make_room(self, model: str) -> None:
-        """End the child that is missed least, unless a place is coming anyway."""
+        """End the child that is missed least, unless a place is coming anyway. No warm one is of use to the waiter."""
         if self.coming > 0:
             self.coming -= 1
             return
-        kept = self._in(Phase.KEPT)
-        idle = [c for c in kept if not c.holds_calls]
-        other = [c for c in self._in(Phase.WARM) if c.model != model]
-        for candidate in (*idle, *other, *kept):
+        warm, kept = self._in(Phase.WARM), self._in(Phase.KEPT)
+        wrong_guesses = [child for child in warm if child.model == model]
+        idle = [child for child in kept if not child.holds_calls]
+        for candidate in (*wrong_guesses, *idle, *warm, *kept):
             self.retire(candidate)
             self.coming -= 1
             return
 
-    def refill(self, model: str) -> None:
-        have = sum(c.phase is Phase.WARM and c.model == model for c in self.children.values())
-        for _ in range(self._wanted(model) - have - self.starting.count(model)):
-            if self.spawn(model):
-                continue
-            # A place for the next conversation is worth more than the oldest idle one, but never the last.
-            idle = [c for c in self._in(Phase.KEPT) if not c.holds_calls]
-            if len(idle) > 1 and self.coming == 0:
-                self.retire(idle[0])
+    def refill(self, demand: Demand) -> None:
+        """Start what the next conversations will want: of the configured models, then of those asked for lately."""
+        if self.rules.warm == 0:
             return
+        lately = [model for model in demand.models if model not in self.rules.warm_models]
+        for model in dict.fromkeys(self.rules.warm_models):
+            have = len(self._warm(model, None)) + self.starting.count((model, False))
+            for _ in range(self.rules.warm - have):
+                if not self.spawn(model):
+                    self._make_place_for_a_spare()
+        for model in (*self.rules.warm_models, *lately):
+            if model in demand.preparations and not self._has_prepared(model):
+                self.spawn(model, demand.preparations[model])
+        for model in lately:
+            if not self._has_prepared(model) and not self._warm(model, None):
+                self.spawn(model)
+
+    def _has_prepared(self, model: str) -> bool:
+        ready = any(child.model == model and child.prepared is not None for child in self._in(Phase.WARM))
+        return ready or (model, True) in self.starting
+
+    def _make_place_for_a_spare(self) -> None:
+        """End the oldest idle conversation: a place for the next one is worth more, but never the last one kept."""
+        idle = [child for child in self._in(Phase.KEPT) if not child.holds_calls]
+        if len(idle) > 1 and self.coming == 0:
+            self.retire(idle[0])

@@ -4,20 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from claude_proxy.backends.claude_cli import policy
 from claude_proxy.backends.claude_cli.child import Child
-from claude_proxy.backends.claude_cli.policy import ChildState, Lend, Phase, Retire, Rules, Spawn, Waiter
-from claude_proxy.errors import ProxyError, Unavailable
+from claude_proxy.backends.claude_cli.policy import ChildState, Demand, Lend, Phase, Retire, Rules, Spawn, Waiter
+from claude_proxy.canon.blocks import Json
+from claude_proxy.errors import ProxyError, Unavailable, UpstreamError
 
 _log = logging.getLogger("claude_proxy.cli")
 
 _MAX_BACKOFF = 30.0
-_HEALTHY_SECONDS = 2.0
-"""A child that lived this long, or was lent, did start."""
+
+
+_REFILL_SECONDS = 0.3
+"""A start competes with the turn that has just begun for the processor, so it waits a moment."""
+
+_MEMORY_SECONDS = 5.0
+
+_BREAK_AFTER = 3
+"""Failed starts in a row after which requests are refused until the next try is due."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """What a child can be told before its conversation begins. ``key`` stands for all of it, the client included."""
+
+    key: str
+    system: str
+    tools: Sequence[Json]
 
 
 @dataclass(slots=True)
@@ -30,32 +48,41 @@ class _Member:
 @dataclass(slots=True)
 class _Waiting:
     waiter: Waiter
-    child: asyncio.Future[tuple[int, Child, bool]]
+    lease: asyncio.Future[Lease]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Lease:
-    """A child lent for one turn. ``continued``: it already holds the conversation."""
+    """A child lent for one turn.
+
+    ``continued``: it already holds the conversation. ``prepared``: it has been told the system prompt and the tools.
+    """
 
     id: int
     child: Child
     continued: bool
+    prepared: bool
 
 
 @dataclass(slots=True)
 class Pool:
     """Never more than ``rules.max_children`` processes; every one is reaped before :meth:`close` returns.
 
-    ``make`` creates a child for a model, without starting it; it may raise a ``ProxyError`` (no usable binary).
+    ``make`` creates a child for a model, without starting it; it may raise a ``ProxyError`` (no usable binary). A child
+    above ``max_memory`` bytes is ended after its turn, one above twice that at once.
     """
 
     rules: Rules
     make: Callable[[str], Child]
+    max_memory: float = math.inf
     clock: Callable[[], float] = time.monotonic
     _members: dict[int, _Member] = field(default_factory=dict)
     _waiting: list[_Waiting] = field(default_factory=list)
     _ids: int = 0
+    _asked: dict[str, tuple[float, Preparation | None]] = field(default_factory=dict)
+    """When each model was last asked for, and with what."""
     _failures: int = 0
+    _reason: str = "no reason is known"
     _refill_at: float = 0.0
     _group: asyncio.TaskGroup | None = None
     _runner: asyncio.Task[None] | None = None
@@ -75,8 +102,8 @@ class Pool:
         self._closing = True
         self._started.set()
         for waiting in self._waiting:
-            if not waiting.child.done():
-                waiting.child.set_exception(Unavailable("the server is shutting down"))
+            if not waiting.lease.done():
+                waiting.lease.set_exception(Unavailable("the server is shutting down"))
         self._waiting.clear()
         self._changed.set()
         if self._runner is not None:
@@ -84,6 +111,7 @@ class Pool:
 
     async def _run(self) -> None:
         async with asyncio.TaskGroup() as self._group:
+            watcher = self._group.create_task(self._watch_memory(), name="memory")
             self._started.set()
             while not self._closing:
                 self._changed.clear()
@@ -97,37 +125,55 @@ class Pool:
                         await self._changed.wait()
                 except TimeoutError:
                     pass
+            watcher.cancel()
             for member in list(self._members.values()):
                 self._stop(member)
 
+    async def _watch_memory(self) -> None:
+        while True:
+            await asyncio.sleep(_MEMORY_SECONDS)
+            for member in list(self._members.values()):
+                busy = member.state.phase is Phase.BUSY
+                if self._is_too_large(member, self.max_memory * 2 if busy else self.max_memory):
+                    member.child.fail(UpstreamError("the claude CLI process used too much memory and was ended"))
+                    self._stop(member)
+
+    def _is_too_large(self, member: _Member, limit: float) -> bool:
+        size = member.child.memory()
+        if size > limit:
+            _log.warning("child %s uses %d MB, ending it", member.child.pid, size / 1e6)
+        return size > limit
+
     # -- use ----------------------------------------------------------------------------------------------------------
 
-    async def claim(self, model: str, key: str | None = None) -> Lease:
+    async def claim(self, model: str, key: str | None = None, preparation: Preparation | None = None) -> Lease:
         """Wait for a child: the one that keeps conversation ``key``, else a warm one of ``model``. In order."""
         await self._started.wait()
         if self._closing:
             raise Unavailable("the server is shutting down")
         self._ids += 1
-        waiting = _Waiting(Waiter(self._ids, model, key), asyncio.get_running_loop().create_future())
+        waiter = Waiter(self._ids, model, key, preparation.key if preparation else None)
+        waiting = _Waiting(waiter, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
+        self._asked.pop(model, None)
+        self._asked[model] = (self.clock(), preparation)
         try:
             self._decide()
-            number, child, continued = await asyncio.shield(waiting.child)
+            return await asyncio.shield(waiting.lease)
         except BaseException:
             self._forget(waiting)
             raise
-        return Lease(number, child, continued)
 
     def _forget(self, waiting: _Waiting) -> None:
         """The request went away: out of the queue, or give back what it has just got."""
         if waiting in self._waiting:
             self._waiting.remove(waiting)
-        elif waiting.child.done() and not waiting.child.cancelled() and waiting.child.exception() is None:
-            number, _, continued = waiting.child.result()
-            if continued:
-                self.retire(number)
+        elif waiting.lease.done() and not waiting.lease.cancelled() and waiting.lease.exception() is None:
+            lease = waiting.lease.result()
+            if lease.continued:
+                self.retire(lease.id)
             else:
-                self.give_back(number)
+                self.give_back(lease.id)
         self._changed.set()
 
     def give_back(self, number: int) -> None:
@@ -142,7 +188,7 @@ class Pool:
         member = self._members.get(number)
         if member is None:
             return
-        if member.child.spoiled:
+        if member.child.spoiled or self._is_too_large(member, self.max_memory):
             self.retire(number)
             return
         self._set(member, phase, key=key, holds_calls=holds_calls)
@@ -179,62 +225,87 @@ class Pool:
         while not self._closing:
             waiters = [waiting.waiter for waiting in self._waiting]
             now = self.clock()
-            actions = policy.decide(self._states(), waiters, self.rules, now, refill=now >= self._refill_at)
+            demand = self._demand(now) if now >= self._refill_at else None
+            actions = policy.decide(self._states(), waiters, self.rules, now, demand)
             for action in actions:
                 self._carry_out(action)
             if not any(isinstance(action, Spawn) for action in actions):
                 return
 
+    def _demand(self, now: float) -> Demand:
+        lately = {model: told for model, (at, told) in self._asked.items() if now - at < self.rules.idle_seconds}
+        preparations = {model: told.key for model, told in lately.items() if told is not None}
+        return Demand(tuple(reversed(lately)), preparations)
+
     def _carry_out(self, action: policy.Action) -> None:
         match action:
-            case Spawn(model=model):
-                self._spawn(model)
+            case Spawn(model=model, prepared=prepared):
+                self._spawn(model, prepared)
             case Retire(child=number):
                 self._stop(self._members[number])
             case Lend(child=number, waiter=waiter_id):
-                member = self._members[number]
-                continued = member.state.phase is Phase.KEPT
-                self._set(member, Phase.BUSY)
                 waiting = next(waiting for waiting in self._waiting if waiting.waiter.id == waiter_id)
                 self._waiting.remove(waiting)
-                waiting.child.set_result((number, member.child, continued))
+                waiting.lease.set_result(self._lend(number, self._members[number]))
 
-    def _spawn(self, model: str) -> None:
+    def _lend(self, number: int, member: _Member) -> Lease:
+        state = member.state
+        lease = Lease(number, member.child, state.phase is Phase.KEPT, state.prepared is not None)
+        self._set(member, Phase.BUSY)
+        if not lease.continued:
+            now = self.clock()
+            self._refill_at = self._refill_at if self._refill_at > now else now + _REFILL_SECONDS
+        return lease
+
+    def _spawn(self, model: str, prepared: str | None) -> None:
         assert self._group is not None
         try:
-            child = self.make(model)
+            child = self._make(model)
         except ProxyError as error:
-            self._start_failed()
             for waiting in [w for w in self._waiting if w.waiter.model == model]:
                 self._waiting.remove(waiting)
-                waiting.child.set_exception(error)
+                waiting.lease.set_exception(error)
             return
+        if prepared is not None:
+            told = self._asked[model][1]
+            assert told is not None
+            child.prepare(told.system, told.tools)
         self._ids += 1
-        member = _Member(ChildState(self._ids, model, since=self.clock()), child)
+        member = _Member(ChildState(self._ids, model, prepared=prepared, since=self.clock()), child)
         self._members[self._ids] = member
         self._group.create_task(self._live(self._ids, member), name=f"child {self._ids}")
 
+    def _make(self, model: str) -> Child:
+        left = self._refill_at - self.clock()
+        if self._failures >= _BREAK_AFTER and left > 0:
+            raise Unavailable(f"the claude CLI doesn't start: {self._reason}", retry_after=left)
+        try:
+            return self.make(model)
+        except ProxyError as error:
+            self._start_failed(error.message)
+            raise
+
     async def _live(self, number: int, member: _Member) -> None:
-        started = self.clock()
         try:
             await member.child.run()
         except Exception:  # noqa: BLE001  # one broken child must not take the pool with it
             _log.exception("a child's reader failed")
         finally:
             del self._members[number]
-            if member.stopping:
+            if member.child.spoke:
                 self._failures = 0
-            elif member.state.phase is Phase.WARM and self.clock() - started < _HEALTHY_SECONDS:
-                self._start_failed()
+            elif not member.stopping:
+                self._start_failed(member.child.last_words)
             self._changed.set()
 
-    def _start_failed(self) -> None:
-        """Wait longer each time before a child is started that nobody asked for."""
+    def _start_failed(self, reason: str) -> None:
+        """Wait longer each time before another child is started, at last also for those who ask."""
         self._failures += 1
-        self._refill_at = self.clock() + min(_MAX_BACKOFF, 2.0 ** min(self._failures, 10) / 2)
+        self._reason = reason
+        self._refill_at = self.clock() + min(_MAX_BACKOFF, 2.0 ** min(self._failures, 10) / 4)
 
     def _stop(self, member: _Member) -> None:
-        if member.stopping:
+        if member.stopping or member.child.gone:
             return
         member.stopping = True
         self._set(member, Phase.LEAVING)

@@ -13,8 +13,9 @@ import fake_claude
 import pytest
 from real_cli import MakeReal, Real, assistant, is_alive, until, user
 
+from claude_proxy.backends.claude_cli import pool
 from claude_proxy.canon.request import Tool
-from claude_proxy.errors import BadRequest, Unavailable, UpstreamError, UpstreamTimeout
+from claude_proxy.errors import BadRequest, ProxyError, Unavailable, UpstreamError, UpstreamTimeout
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def make_fake(make_real: MakeReal, tmp_path: Path) -> MakeReal:
 
     async def make(fault: str = "", **config: Any) -> Real:
         path = fake_claude.install(tmp_path)
-        made: Real = await make_real(path=path, env={"FAKE": fault}, **config)
+        made: Real = await make_real(path=path, env={"FAKE": fault, **config.pop("extra", {})}, **config)
         return made
 
     return make
@@ -173,27 +174,61 @@ async def test_requests_that_wait_are_told_when_the_server_stops(make_fake: Make
 async def test_a_request_that_leaves_the_queue_leaves_no_trace(make_fake: MakeReal) -> None:
     """A waiting request that is cancelled makes room for the next, and no child is lost."""
     fake = await make_fake(max_processes=1)
-    pool = fake.backend._pool
-    lease = await pool.claim("sonnet")
-    waiting = [asyncio.create_task(pool.claim("sonnet")) for _ in range(2)]
-    await until(lambda: pool.counts()["waiting"] == 2)
+    shared = fake.backend._pool
+    lease = await shared.claim("sonnet")
+    waiting = [asyncio.create_task(shared.claim("sonnet")) for _ in range(2)]
+    await until(lambda: shared.counts()["waiting"] == 2)
     waiting[0].cancel()
-    pool.give_back(lease.id)
+    shared.give_back(lease.id)
     assert (await waiting[1]).id == lease.id
-    assert pool.counts() == {"warm": 0, "busy": 1, "kept": 0, "leaving": 0, "waiting": 0}
+    assert shared.counts() == {"warm": 0, "busy": 1, "kept": 0, "leaving": 0, "waiting": 0}
 
 
 async def test_a_child_lent_to_a_request_that_left_goes_back(make_fake: MakeReal) -> None:
     """A request cancelled at the very moment it gets its child doesn't keep it."""
     fake = await make_fake(max_processes=1)
-    pool = fake.backend._pool
-    lease = await pool.claim("sonnet")
-    claiming = asyncio.create_task(pool.claim("sonnet"))
-    await until(lambda: pool.counts()["waiting"] == 1)
-    pool.give_back(lease.id)
-    pool._decide()
-    assert pool.counts()["busy"] == 1  # lent, but the request hasn't run since
+    shared = fake.backend._pool
+    lease = await shared.claim("sonnet")
+    claiming = asyncio.create_task(shared.claim("sonnet"))
+    await until(lambda: shared.counts()["waiting"] == 1)
+    shared.give_back(lease.id)
+    shared._decide()
+    assert shared.counts()["busy"] == 1  # lent, but the request hasn't run since
     claiming.cancel()
     with pytest.raises(asyncio.CancelledError):
         await claiming
-    assert pool.counts()["busy"] == 0
+    assert shared.counts()["busy"] == 0
+
+
+async def test_a_child_that_has_grown_too_large_is_ended_after_its_turn(make_fake: MakeReal) -> None:
+    """K11: its reply is whole, and the conversation's next turn gets another child."""
+    fake = await make_fake("grows", max_memory_mb=100)
+    assert (await fake.ask(user("hi"))).text == "I hold 150000000 bytes"
+    await until(lambda: not fake.pids())
+    assert (await fake.ask(user("hi"), assistant("I hold 150000000 bytes"), user("more"))).text
+
+
+async def test_a_child_that_grows_without_end_is_ended_at_once(
+    make_fake: MakeReal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """K11: twice the ceiling ends the turn too, before the machine does."""
+    monkeypatch.setattr(pool, "_MEMORY_SECONDS", 0.1)
+    fake = await make_fake("grows", max_memory_mb=64, extra={"PAUSE": "30"})
+    with pytest.raises(UpstreamError, match="too much memory"):
+        await fake.ask(user("hi"))
+    await until(lambda: not fake.pids())
+
+
+async def test_a_cli_that_never_starts_is_asked_ever_less_often(make_fake: MakeReal) -> None:
+    """After some failed starts requests are refused at once, with the reason and when to come again."""
+    fake = await make_fake("exits")
+    failures = []
+    for _ in range(8):
+        with pytest.raises(ProxyError) as caught:
+            await fake.ask(user("hi"))
+        failures.append(caught.value)
+    refused = [failure for failure in failures if isinstance(failure, Unavailable)]
+    assert refused
+    assert "out of luck" in refused[-1].message
+    assert (refused[-1].retry_after or 0) > 0
+    assert fake.backend._pool._ids < 25

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from claude_proxy.backends.claude_cli.policy import (
     Action,
     ChildState,
+    Demand,
     Lend,
     Phase,
     Retire,
@@ -31,7 +32,9 @@ def child(number: int, phase: Phase = WARM, model: str = "a", key: str | None = 
 
 def asked(*waiters: Waiter, children: tuple[ChildState, ...] = (), now: float = 0.0, **rules: object) -> list[Action]:
     """Decide, with rules that start nothing unasked."""
-    return decide(children, waiters, replace(Rules(), **rules), now)  # type: ignore[arg-type]  # names of fields
+    demand = rules.pop("demand", Demand())
+    assert isinstance(demand, Demand)
+    return decide(children, waiters, replace(Rules(), **rules), now, demand)  # type: ignore[arg-type]  # names of fields
 
 
 # -- lending ----------------------------------------------------------------------------------------------------------
@@ -146,7 +149,7 @@ def test_a_model_named_twice_is_warmed_once() -> None:
 
 def test_nothing_is_warmed_while_starting_fails() -> None:
     """The pool says when to try again."""
-    assert decide((), (), Rules(warm_models=("a",)), 0.0, refill=False) == []
+    assert decide((), (), Rules(warm_models=("a",)), 0.0) == []
 
 
 def test_nothing_is_warmed_while_a_request_waits() -> None:
@@ -173,6 +176,61 @@ def test_an_idle_conversation_makes_room_for_a_spare() -> None:
 def test_a_spare_is_not_worth_more(children: tuple[ChildState, ...]) -> None:
     """The only conversation there is stays."""
     assert asked(children=children, max_children=len(children), warm_models=("a",)) == []
+
+
+# -- prediction -------------------------------------------------------------------------------------------------------
+
+
+PREDICTED = Demand(("a",), {"a": "p"})
+
+
+def test_a_prepared_child_goes_to_the_request_it_was_prepared_for() -> None:
+    """It knows the system prompt and the tools already; a blank one would take longer."""
+    children = (child(1), replace(child(2), prepared="p"))
+    assert asked(Waiter(9, "a", prepared="p"), children=children) == [Lend(2, 9)]
+
+
+@pytest.mark.parametrize("prepared", [None, "other"])
+def test_a_prepared_child_goes_to_no_other_request(prepared: str | None) -> None:
+    """K02: what it was told is somebody else's, so a blank one is lent or started."""
+    told = replace(child(2), prepared="p")
+    assert asked(Waiter(9, "a", prepared=prepared), children=(child(1), told)) == [Lend(1, 9)]
+    assert asked(Waiter(9, "a", prepared=prepared), children=(told,)) == [Spawn("a")]
+
+
+def test_a_wrong_guess_makes_room_first() -> None:
+    """It is missed less than a conversation."""
+    children = (child(1, KEPT, key="k"), replace(child(2), prepared="p"))
+    assert asked(Waiter(9, "a", prepared="q"), children=children, max_children=2) == [Retire(2)]
+
+
+def test_the_next_conversation_is_prepared_for() -> None:
+    """A blank one for whoever comes, and one told what was asked with last."""
+    assert asked(warm_models=("a",), demand=PREDICTED) == [Spawn("a"), Spawn("a", "p")]
+
+
+def test_one_guess_a_model_is_enough() -> None:
+    """A guess that isn't the latest is kept: clients that take turns don't chase each other's children away."""
+    children = (child(1), replace(child(2), prepared="older"))
+    assert asked(children=children, warm_models=("a",), demand=PREDICTED) == []
+
+
+def test_a_model_asked_for_lately_has_a_spare_too() -> None:
+    """As far as there is room, after the configured ones."""
+    demand = Demand(("c", "b", "a"), {"b": "p"})
+    assert asked(warm_models=("a",), demand=demand) == [Spawn("a"), Spawn("b", "p"), Spawn("c")]
+    assert asked(warm_models=("a",), demand=demand, max_children=1) == [Spawn("a")]
+
+
+def test_no_spares_at_all_where_none_are_wanted() -> None:
+    """``warm: 0`` means it."""
+    assert asked(warm_models=("a",), warm=0, demand=PREDICTED) == []
+
+
+def test_a_guess_is_given_up_in_time() -> None:
+    """The pool shrinks to its warm children."""
+    children = (child(1), replace(child(2), prepared="p"))
+    assert asked(children=children, warm_models=("a",), now=300.0) == [Retire(2)]
 
 
 # -- time -------------------------------------------------------------------------------------------------------------
@@ -217,24 +275,30 @@ class Pool:
     now: float = 0.0
     ids: int = 0
     served: int = 0
+    told: dict[str, str] = field(default_factory=dict)
+
+    def decide(self) -> list[Action]:
+        """Ask what to do now."""
+        demand = Demand(tuple(self.told), {model: key for model, key in self.told.items() if key != "p0"})
+        return decide(self.children.values(), self.waiters, self.rules, self.now, demand)
 
     def settle(self) -> None:
         """Decide until nothing is started any more."""
         while True:
-            actions = decide(self.children.values(), self.waiters, self.rules, self.now)
+            actions = self.decide()
             for action in actions:
                 self.carry_out(action)
                 assert len(self.children) <= self.rules.max_children
             if not any(isinstance(action, Spawn) for action in actions):
                 break
-        assert decide(self.children.values(), self.waiters, self.rules, self.now) == []
+        assert self.decide() == []
 
     def carry_out(self, action: Action) -> None:
         """Do it."""
         match action:
-            case Spawn(model=model):
+            case Spawn(model=model, prepared=prepared):
                 self.ids += 1
-                self.children[self.ids] = ChildState(self.ids, model, since=self.now)
+                self.children[self.ids] = ChildState(self.ids, model, prepared=prepared, since=self.now)
             case Retire(child=number):
                 assert self.children[number].phase in {WARM, KEPT}
                 self.children[number] = replace(self.children[number], phase=LEAVING)
@@ -247,7 +311,8 @@ class Pool:
             assert lent.key == waiter.key is not None
         else:
             assert lent.phase is WARM
-            assert waiter == next(w for w in self.waiters if w.model == lent.model)
+            suited = (w for w in self.waiters if w.model == lent.model and lent.prepared in {None, w.prepared})
+            assert waiter == next(suited)
         self.waiters.remove(waiter)
         self.served += 1
         self.children[lent.id] = replace(lent, phase=BUSY, key=None, holds_calls=False, since=self.now)
@@ -262,7 +327,8 @@ class Pool:
         model, key = "abc"[number % 3], f"k{number % 4}"
         if what in {"ask", "go on"}:
             self.ids += 1
-            self.waiters.append(Waiter(self.ids, model, key if what == "go on" else None))
+            self.told[model] = prepared = f"p{number % 5}"
+            self.waiters.append(Waiter(self.ids, model, key if what == "go on" else None, prepared))
         elif what == "leave queue" and self.waiters:
             del self.waiters[number % len(self.waiters)]
         elif what == "time":

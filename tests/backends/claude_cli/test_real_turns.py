@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from real_cli import MakeReal, Real, assistant, results_for, user
+from real_cli import MakeReal, Real, assistant, results_for, until, user
 
 from claude_proxy.canon.blocks import Image, Source, Text, ToolResult, ToolUse
 from claude_proxy.canon.events import TextDelta
@@ -307,3 +307,33 @@ async def test_strict_has_no_stand_in_for_an_old_name(real: Real) -> None:
     """L02: strict gives the upstream's 404."""
     with pytest.raises(UnknownModel):
         await real.ask(user("hi"), model="claude-sonnet-4", strict=True)
+
+
+async def test_the_next_conversation_finds_a_child_that_knows_its_prompt_and_tools(make_real: MakeReal) -> None:
+    """A client tends to come back with the same system prompt and tools: they are told to a spare beforehand."""
+    real = await make_real(warm=1)
+    told: dict[str, Any] = {"system": (Text(text="You are brief."),), "tools": (WEATHER,)}
+    await real.ask(user("first conversation"), **told)
+    pool = real.backend._pool
+    await until(lambda: any(m.state.prepared for m in pool._members.values() if m.child.spoke), 10.0)
+    prepared = {number for number, member in pool._members.items() if member.state.prepared}
+    outcome = await real.ask(user("second conversation"), **told)
+    assert outcome.text
+    used = {number for number, member in pool._members.items() if member.state.key}
+    assert prepared <= used
+    first, second = (seen.body for seen in real.simulator.seen)
+    assert first["system"][-1] == second["system"][-1]
+    assert first["tools"] == second["tools"]
+    assert "first conversation" not in str(second)
+
+
+async def test_a_prepared_child_is_never_lent_to_another_client(make_real: MakeReal) -> None:
+    """K02: the same words of another client get a child that has been told nothing yet."""
+    real = await make_real(warm=1)
+    told: dict[str, Any] = {"system": (Text(text="You are brief."),)}
+    await real.ask(user("hi"), client="a", **told)
+    pool = real.backend._pool
+    await until(lambda: any(m.state.prepared for m in pool._members.values() if m.child.spoke), 10.0)
+    prepared = {number for number, member in pool._members.items() if member.state.prepared}
+    await real.ask(user("hi"), client="b", **told)
+    assert all(pool._members[number].state.phase.name == "WARM" for number in prepared)
