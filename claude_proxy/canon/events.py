@@ -35,6 +35,20 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
 _COUNTS = ("input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "thinking_tokens")
 
 
+STOP_REASONS = frozenset(
+    {
+        "end_turn",
+        "max_tokens",
+        "model_context_window_exceeded",
+        "pause_turn",
+        "refusal",
+        "stop_sequence",
+        "tool_use",
+    }
+)
+"""The ways a reply may end that we know of. An upstream may have new ones."""
+
+
 class Event(msgspec.Struct, frozen=True, kw_only=True):
     """What all events share."""
 

@@ -24,7 +24,7 @@ from claude_proxy.backends.claude_cli.pool import Lease, Pool, Preparation
 from claude_proxy.backends.claude_cli.turns import LoopEnded
 from claude_proxy.canon.blocks import ToolUse
 from claude_proxy.canon.collect import Collector, Reply
-from claude_proxy.canon.events import AnyEvent, MessageStop
+from claude_proxy.canon.events import STOP_REASONS, AnyEvent, MessageStop
 from claude_proxy.canon.request import Message
 from claude_proxy.config.schema import ClaudeCliConfig
 from claude_proxy.errors import BadRequest, NotSignedIn, ProxyError, RateLimited, UnknownModel, UpstreamTimeout
@@ -178,6 +178,8 @@ class Run:
 
     def _keep(self, task: Task, lease: Lease, reply: Reply) -> bool:
         """Keep the child for the conversation's next turn where the CLI waits for one; say whether it is kept."""
+        if reply.stop_reason not in STOP_REASONS:
+            _log.warning("%s ended a reply with %r, which is unknown here", reply.model, reply.stop_reason)
         if reply.stop_reason not in _KEEPABLE or lease.child.spoiled:
             return False
         holds_calls = any(isinstance(block, ToolUse) for block in reply.content)

@@ -312,3 +312,12 @@ async def test_an_idle_child_that_dies_leaves_no_zombie(real: Real) -> None:
     os.kill(pid, signal.SIGKILL)
     await until(lambda: not Path(f"/proc/{pid}").exists())
     assert not is_alive(pid)
+
+
+async def test_an_unknown_way_to_end_is_logged(real: Real, caplog: pytest.LogCaptureFixture) -> None:
+    """C30: the reply is whole all the same, and somebody can find out what is new."""
+    real.simulator.queue.append(text("so long", stop_reason="tired"))
+    outcome = await real.ask(user("hi"))
+    assert outcome.reply.stop_reason == "tired"
+    assert "'tired'" in caplog.text
+    await until(lambda: not real.pids())
