@@ -14,7 +14,14 @@ import pytest
 from real_cli import is_alive
 
 RUN = Path(__file__).parents[1] / "benchmarks" / "run.py"
-SIDES = {"upstream, straight", "a CLI process each", "ours, new", "ours, next turn", "ours, tool results"}
+SIDES = {
+    "upstream, straight",
+    "a CLI process each",
+    "ours, new",
+    "ours, new prompt",
+    "ours, next turn",
+    "ours, tool results",
+}
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="they read /proc")
 

@@ -27,6 +27,10 @@ ALLOWED = {
     "dialects": ("errors", "framing", "canon"),
     "backends.base": ("errors", "canon"),
     "backends": ("errors", "framing", "canon", "config", "credentials", "backends.base"),
+    # They run the CLI against the simulator, to see what it does before it is trusted.
+    "backends.claude_cli.scene": ("errors", "canon", "simulator"),
+    "backends.claude_cli.checks": ("errors", "canon", "simulator"),
+    "backends.claude_cli.probe": ("errors", "simulator"),
     "ledger": ("errors", "canon", "config"),
     "server": ("errors", "framing", "canon", "config", "credentials", "routing", "dialects", "backends.base", "ledger"),
     "simulator": ("errors", "framing", "canon"),

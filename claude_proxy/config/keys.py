@@ -20,7 +20,6 @@ NOT_YET: frozenset[str] = frozenset(
         "routing.strategy",
         "routing.fall-back-to-api-key",
         "claude-cli.profiles",
-        "claude-cli.max-memory-mb",
         "claude-cli.plan-only",
         "claude-cli.mcp-servers",
         "claude-api-key",

@@ -151,6 +151,7 @@ class Run:
                 async for event in lease.child.events():
                     if not self._began:
                         answered()
+                        pool.turn_answered()
                         timings.setdefault("first_byte", time.monotonic() - claimed)
                     collector.feed(event)
                     if type(event) is MessageStop:

@@ -176,6 +176,12 @@ class Pool:
                 self.give_back(lease.id)
         self._changed.set()
 
+    def turn_answered(self) -> None:
+        """Say that a turn has its first event, so that starting a spare is in nobody's way any more."""
+        if self._failures == 0 and self._refill_at > self.clock():
+            self._refill_at = self.clock()
+            self._changed.set()
+
     def give_back(self, number: int) -> None:
         """Return a lent child that is still blank."""
         self._turn_over(number, phase=Phase.WARM)
