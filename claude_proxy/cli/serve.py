@@ -115,12 +115,19 @@ async def _serve(config: Config, *, demo: bool) -> None:
 
 def _backends(config: Config, environment: Mapping[str, str], workdir: Path | None) -> Sequence[Backend]:
     """Make what the configuration asks for. A new backend gets its line here."""
+    from functools import partial
+
+    from platformdirs import user_cache_path
+
     from claude_proxy.backends.claude_cli.backend import ClaudeCli
+    from claude_proxy.backends.claude_cli.probe import cached
     from claude_proxy.errors import ConfigError
 
     made: dict[str, Sequence[Backend]] = {}
     if config.claude_cli.enabled:
-        made["claude-cli"] = [ClaudeCli(config.claude_cli, extra_env=environment, workdir=workdir)]
+        # The demo is for a first look: it starts at once, and writes nothing outside of its own folder.
+        probe = None if workdir else partial(cached, folder=user_cache_path("claude-proxy", appauthor=False))
+        made["claude-cli"] = [ClaudeCli(config.claude_cli, extra_env=environment, workdir=workdir, probe=probe)]
     if not made:
         raise ConfigError("no backend is set up: nothing could answer; set `claude-cli.enabled` to true")
     order = [*config.routing.prefer, *made]

@@ -19,6 +19,7 @@ from claude_proxy.backends.claude_cli.catalog import Catalog, Knowledge
 from claude_proxy.backends.claude_cli.child import Child
 from claude_proxy.backends.claude_cli.conversation import Task
 from claude_proxy.backends.claude_cli.failures import Lost, refused_parameters
+from claude_proxy.backends.claude_cli.features import Report, restricted
 from claude_proxy.backends.claude_cli.limits import Limits, limit_headers
 from claude_proxy.backends.claude_cli.pool import Lease, Pool, Preparation
 from claude_proxy.backends.claude_cli.turns import LoopEnded
@@ -45,6 +46,8 @@ class Shared:
     known: Knowledge
     plan_login: bool
     load_catalog: Callable[[], Awaitable[Catalog]]
+    checked: Callable[[], Awaitable[Report | None]]
+    """Gives what the CLI version in use was seen to do; raises ``Unavailable`` where it can't be used."""
     signed_out: Callable[[], None]
     """Called when the upstream says that nobody is signed in."""
     limits: Limits | None = None
@@ -62,6 +65,7 @@ class Run:
     """An event has gone to the client: nothing may be tried again."""
     _lost_children: int = 0
     _refusals: int = 0
+    _off: frozenset[str] = frozenset()
 
     async def events(self) -> AsyncGenerator[AnyEvent, None]:
         """Give the turn's events. Another try is made only before the first of them."""
@@ -106,15 +110,18 @@ class Run:
 
     async def _prepare(self) -> Task:
         """Decide what is sent and what is lost; raise ``BadRequest`` for a loss where the request is strict."""
+        report = await self.shared.checked()
+        self._off = report.off if report else frozenset()
         catalog, known = await self.shared.load_catalog(), self.shared.known
         name = self.call.request.model
         exact = catalog.exact(name) if self.call.strict else known.resolve(name, time.monotonic())
         request = msgspec.structs.replace(self.call.request, model=exact)
+        request, unproven = restricted(request, self._off, report.version if report else "")
         plan = parameters.plan(request, known.able(exact), plan_login=self.shared.plan_login)
         listed, tool_losses = tools.listing(request.tools)
         stand_in = () if exact == catalog.exact(name) else ("model",)
         image_losses = transcript.image_losses(self.messages[-1:])
-        losses = (*self.turn.losses, *stand_in, *plan.losses, *tool_losses, *image_losses)
+        losses = (*self.turn.losses, *stand_in, *unproven, *plan.losses, *tool_losses, *image_losses)
         self.turn.losses[:] = dict.fromkeys(losses)
         if self.call.strict and losses:
             raise BadRequest(f"strict: the claude CLI can't honour {', '.join(self.turn.losses)}", param=losses[0])
@@ -184,7 +191,8 @@ class Run:
         if reply.stop_reason not in _KEEPABLE or lease.child.spoiled:
             return False
         holds_calls = any(isinstance(block, ToolUse) for block in reply.content)
-        if holds_calls != (reply.stop_reason == "tool_use"):
+        unproven = ("held-results" if holds_calls else "next-turn") in self._off
+        if unproven or holds_calls != (reply.stop_reason == "tool_use"):
             return False
         told = (*task.messages, Message(role="assistant", content=reply.content))
         self.shared.pool.keep(lease.id, self._fingerprint(task, told), holds_calls=holds_calls)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,16 +19,19 @@ from claude_proxy.backends.base import Call, Health, Model, Turn
 from claude_proxy.backends.claude_cli import argv, catalog, control, transcript
 from claude_proxy.backends.claude_cli.account import Account, read_account
 from claude_proxy.backends.claude_cli.attempts import Run, Shared
-from claude_proxy.backends.claude_cli.binary import find_binary
+from claude_proxy.backends.claude_cli.binary import Binary, find_binary
 from claude_proxy.backends.claude_cli.catalog import Catalog, Knowledge
 from claude_proxy.backends.claude_cli.child import Child
 from claude_proxy.backends.claude_cli.failures import SIGN_IN, Lost
+from claude_proxy.backends.claude_cli.features import Report
 from claude_proxy.backends.claude_cli.limits import Limits
 from claude_proxy.backends.claude_cli.policy import Rules
 from claude_proxy.backends.claude_cli.pool import Pool
 from claude_proxy.canon.events import AnyEvent
 from claude_proxy.config.schema import ClaudeCliConfig
 from claude_proxy.errors import ProxyError, Unavailable, UpstreamTimeout
+
+_log = logging.getLogger("claude_proxy.cli")
 
 _CATALOG_SECONDS = 30.0
 _ACCOUNT_SECONDS = 30.0
@@ -38,17 +42,21 @@ class ClaudeCli:
     """Implements ``backends.base.Backend``.
 
     ``environment`` is the server's own (only an allow-listed part reaches a child); ``extra_env`` is put over it.
-    ``workdir`` is the children's working directory, private and empty.
+    ``workdir`` is the children's working directory, private and empty. ``probe`` finds out what a version of the CLI
+    does; without it every version is trusted.
     """
 
     config: ClaudeCliConfig
     extra_env: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     workdir: Path | None = None
+    probe: Callable[[Binary], Awaitable[Report]] | None = None
     name: str = "claude-cli"
     _pool: Pool = field(init=False)
     _shared: Shared = field(init=False)
     _account: tuple[float, Account] | None = None
+    _report: Report | None = None
+    _report_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     _catalog_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     _account_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -63,7 +71,13 @@ class ClaudeCli:
         self._pool = Pool(rules, self._make_child, max_memory=self.config.max_memory_mb * 1_000_000)
         plan_login = argv.is_plan_login(self._account_environment())
         self._shared = Shared(
-            self.config, self._pool, Knowledge(), plan_login, self._load_catalog, signed_out=self._signed_out
+            self.config,
+            self._pool,
+            Knowledge(),
+            plan_login,
+            self._load_catalog,
+            self._checked,
+            signed_out=self._signed_out,
         )
 
     # -- life ---------------------------------------------------------------------------------------------------------
@@ -138,10 +152,26 @@ class ClaudeCli:
             raise Unavailable("the claude CLI offers no models")
         return found
 
+    async def _checked(self) -> Report | None:
+        """Find out what the installed version does, once for each; raise ``Unavailable`` for one that can't be used."""
+        if self.probe is None:
+            return None
+        binary = find_binary(self.config.path)
+        async with self._report_lock:
+            if self._report is None or self._report.version != binary.version or not self._report.lasting:
+                self._report = await self.probe(binary)
+                if self._report.off:
+                    failed = ", ".join(sorted(self._report.off))
+                    _log.warning("claude CLI %s fails these checks, switched off: %s", binary.version, failed)
+        if self._report.refused:
+            raise Unavailable(self._report.refused)
+        return self._report
+
     async def health(self) -> Health:
         """Say whether the CLI is there, new enough and signed in. Asks the CLI at most every half minute."""
         try:
             binary = await asyncio.to_thread(find_binary, self.config.path)
+            await self._checked()
         except ProxyError as error:
             return Health(ready=False, detail=error.message)
         account = await self._get_account(binary.path)

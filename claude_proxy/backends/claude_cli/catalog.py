@@ -70,7 +70,9 @@ class Knowledge:
 
     def able(self, exact: str) -> Abilities:
         """Give what is known of a model."""
-        return self.catalog.abilities.get(exact, Abilities()).without(self._refused.get(exact, frozenset()))
+        known = self.catalog.abilities.get(exact, Abilities())
+        sizes = (model.max_output_tokens for model in self.catalog.models if model.id == exact)
+        return replace(known, max_output=next(sizes, None)).without(self._refused.get(exact, frozenset()))
 
     def learn_refusal(self, exact: str, parameters: frozenset[str]) -> None:
         """Remember that a model doesn't take ``parameters``."""

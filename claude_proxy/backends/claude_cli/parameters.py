@@ -16,6 +16,9 @@ from claude_proxy.canon.request import Effort, Request
 _MODEL_MAXIMUM = 999_999
 """The CLI lowers it to the model's own maximum, which only the CLI knows."""
 
+_EVERY_MODELS_MAXIMUM = 32_000
+"""No model that the CLI offers takes less."""
+
 BESIDE_TEMPERATURE = "top_p beside temperature"
 """What a model refuses that takes either of the two, but not both."""
 
@@ -32,6 +35,7 @@ class Abilities:
     thinking_off: bool | None = None
     adaptive: bool | None = None
     efforts: tuple[str, ...] | None = None
+    max_output: int | None = None
     refused: frozenset[str] = frozenset()
 
     @property
@@ -86,14 +90,27 @@ def plan(request: Request, abilities: Abilities, *, plan_login: bool) -> Plan:
             draft.losses.append("user_id")
         else:
             draft.body["metadata"] = {"user_id": request.user_id}
+    limit = _plan_max_tokens(request, abilities, draft)
     settings: Json = {
         "env": {
             "CLAUDE_CODE_EXTRA_BODY": json.dumps(draft.body, ensure_ascii=False),
-            "CLAUDE_CODE_MAX_OUTPUT_TOKENS": str(request.max_tokens or _MODEL_MAXIMUM),
+            "CLAUDE_CODE_MAX_OUTPUT_TOKENS": str(limit),
         },
         "effortLevel": draft.effort,
     }
     return Plan(settings, tuple(draft.losses), tuple(draft.notes), frozenset(draft.sent))
+
+
+def _plan_max_tokens(request: Request, abilities: Abilities, draft: _Draft) -> int:
+    """Put ``max_tokens`` into the body where it is safe there; return the limit for the CLI to lower to the model's.
+
+    The CLI reads its limit once for a whole tool loop, the body for each request. But only the limit is lowered.
+    """
+    wanted = request.max_tokens
+    if wanted is None or wanted > (abilities.max_output or _EVERY_MODELS_MAXIMUM):
+        return wanted or _MODEL_MAXIMUM
+    draft.body["max_tokens"] = wanted
+    return _MODEL_MAXIMUM
 
 
 def _plan_thinking(request: Request, abilities: Abilities, draft: _Draft) -> bool:

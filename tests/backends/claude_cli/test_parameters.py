@@ -45,12 +45,15 @@ def test_a_plain_request_loses_nothing() -> None:
     assert body(done) == {}
 
 
-def test_the_clients_max_tokens_is_sent() -> None:
-    """C15: as asked."""
-    assert max_tokens(planned(max_tokens=777)) == 777
+@pytest.mark.parametrize(("asked", "most"), [(777, None), (32_000, None), (100_000, 128_000)])
+def test_the_clients_max_tokens_is_sent_in_the_body(asked: int, most: int | None) -> None:
+    """C15: there it holds for the one request; the CLI's own limit holds for all of a tool loop."""
+    done = planned(Abilities(max_output=most), max_tokens=asked)
+    assert body(done)["max_tokens"] == asked
+    assert max_tokens(done) > 500_000
 
 
-@pytest.mark.parametrize("asked", [32_000, 128_000])
+@pytest.mark.parametrize("asked", [32_001, 128_000])
 def test_a_huge_max_tokens_is_left_to_the_cli_to_clamp(asked: int) -> None:
     """C39: it goes as CLI setting, which is lowered to the model's own, and not into the body, which would be a 400."""
     done = planned(max_tokens=asked)

@@ -97,7 +97,14 @@ async def held_and_rebuilt(case: Case) -> tuple[list[Any], list[Any], set[str]]:
             held, rebuilt = simulator.seen[-2:]
             offered = {tool["name"] for tool in rebuilt.body["tools"]}
             assert [tool["name"] for tool in held.body["tools"]] == [tool["name"] for tool in rebuilt.body["tools"]]
-            return held.conversation, rebuilt.conversation, offered
+            return in_order(held.conversation), in_order(rebuilt.conversation), offered
+
+
+def in_order(conversation: list[Any]) -> list[Any]:
+    """Give the conversation with each turn's results by call: the CLI adds held ones as it has done with them."""
+    last = conversation[-1]
+    results = sorted((block for block in last[1] if block["type"] == "tool_result"), key=lambda b: b["tool_use_id"])
+    return [*conversation[:-1], (last[0], [*results, *(b for b in last[1] if b["type"] != "tool_result")])]
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)

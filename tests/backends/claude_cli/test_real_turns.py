@@ -337,3 +337,14 @@ async def test_a_prepared_child_is_never_lent_to_another_client(make_real: MakeR
     prepared = {number for number, member in pool._members.items() if member.state.prepared}
     await real.ask(user("hi"), client="b", **told)
     assert all(pool._members[number].state.phase.name == "WARM" for number in prepared)
+
+
+async def test_max_tokens_is_each_requests_own_within_a_tool_loop(real: Real) -> None:
+    """C15: neither a number nor its absence sticks to the process that holds the calls."""
+    real.simulator.queue.extend([tool_calls(("get_weather", {})), tool_calls(("get_weather", {}))])
+    first = await real.ask(user("go"), tools=(WEATHER,), max_tokens=777)
+    messages = [user("go"), first.said, results_for(first.reply, "rain")]
+    second = await real.ask(*messages, tools=(WEATHER,), max_tokens=4321)
+    messages += [second.said, results_for(second.reply, "sun")]
+    await real.ask(*messages, tools=(WEATHER,))
+    assert [body["max_tokens"] for body in real.upstream] == [777, 4321, 128_000]

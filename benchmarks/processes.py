@@ -1,0 +1,69 @@
+"""Processes that end when the benchmark does, and what the kernel says of them (Linux)."""
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from claude_proxy.backends.claude_cli import launcher
+
+Process = asyncio.subprocess.Process
+
+
+@asynccontextmanager
+async def started(*module: str, env: Mapping[str, str], cwd: Path) -> AsyncIterator[Process]:
+    """Run a module; it is stopped at the end, and the kernel kills it where we are killed ourselves."""
+    command = (sys.executable, launcher.__file__, str(os.getpid()), sys.executable, "-m", *module)
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, env=env, cwd=cwd)
+    try:
+        yield process
+    finally:
+        await stopped(process)
+
+
+async def stopped(process: Process) -> None:
+    """See to it that a process ends."""
+    if process.returncode is None:
+        process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), 10)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+
+async def line_of(process: Process, start: bytes = b"") -> bytes:
+    """Give the next line of a process's output that begins with ``start``."""
+    assert process.stdout
+    async for line in process.stdout:
+        if line.startswith(start):
+            return line
+    raise RuntimeError(f"a process ended with {await process.wait()} before it was ready")
+
+
+def rss_mb(pid: int) -> float:
+    """Give the memory that a process holds."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+async def at_rest(pid: int) -> dict[int, float]:
+    """Wait until a process and its children rest, so that none slows a request down; give the CPU ms of each."""
+    before: dict[int, float] = {}
+    deadline = time.monotonic() + 20
+    while (now := _cpu_ms(pid)).keys() != before.keys() or sum(now.values()) - sum(before.values()) > 3:
+        if time.monotonic() > deadline:
+            raise TimeoutError("the server and its processes don't come to rest")
+        before = now
+        await asyncio.sleep(0.06)
+    return now
+
+
+def _cpu_ms(parent: int) -> dict[int, float]:
+    used: dict[int, float] = {}
+    for pid in (parent, *map(int, Path(f"/proc/{parent}/task/{parent}/children").read_text().split())):
+        with suppress(OSError):  # it ended just now
+            used[pid] = time.clock_gettime(~pid << 3 | 2) * 1000  # the clock that clock_getcpuclockid(3) names
+    return used
