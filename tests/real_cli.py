@@ -94,8 +94,8 @@ class Real:
 
     def pids(self) -> list[int]:
         """The children that run now."""
-        pool = self.backend._pool
-        return [m.child.pid for m in pool._members.values() if m.child.pid is not None] if pool else []
+        members = self.backend._pool._members.values()
+        return [member.child.pid for member in members if member.child.pid is not None]
 
 
 MakeReal = Callable[..., Any]

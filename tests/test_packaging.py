@@ -13,7 +13,14 @@ import pytest
 from claude_proxy import __version__
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/architecture.md", "docs/configuration.md")
+DOCUMENTS = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "docs/architecture.md",
+    "docs/configuration.md",
+    "docs/performance.md",
+)
 MUST_KNOW = ("not affiliated with Anthropic", "grey area", "API key is the clean path", "make demo", "make test")
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from claude_proxy.config.schema import Tls
+from claude_proxy.errors import ConfigError
 
 _LOOPBACK = ("127.0.0.1", "::1")
 _ANY = ("0.0.0.0", "::")  # noqa: S104 - only where the user's config says so, and then keys are obligatory
@@ -104,7 +105,10 @@ def ssl_context(tls: Tls) -> ssl.SSLContext | None:
     if not (tls.cert and tls.key):
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(tls.cert, tls.key)
+    try:
+        context.load_cert_chain(tls.cert, tls.key)
+    except OSError as error:  # which an unreadable certificate is, too
+        raise ConfigError(f"tls: {tls.cert} with {tls.key} can't be used: {error.strerror or error}") from error
     return context
 
 

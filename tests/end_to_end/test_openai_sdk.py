@@ -60,7 +60,7 @@ async def make_stack(make_real: MakeReal) -> AsyncIterator[MakeStack]:
         stop = asyncio.Event()
         settings = config or Config(port=0, shutdown_seconds=1)
         task = asyncio.create_task(serve_forever(settings, [real.backend], on_ready=where.set_result, stop=stop))
-        await asyncio.wait([task, where], return_when=asyncio.FIRST_COMPLETED)
+        task.add_done_callback(lambda _: where.cancel())  # a server that ends before it listens
         listening = await where
         client = openai.AsyncOpenAI(base_url=f"{listening.urls[0]}/v1", api_key="unused", max_retries=0)
         stops.append((stop, task, client))

@@ -174,6 +174,8 @@ class ClaudeCli:
             await self._checked()
         except ProxyError as error:
             return Health(ready=False, detail=error.message)
+        if self._pool.closed:
+            return Health(ready=False, detail=self._pool.closed, version=binary.version)
         account = await self._get_account(binary.path)
         if not account.signed_in:
             return Health(ready=False, detail=f"not signed in: {SIGN_IN}", version=binary.version)

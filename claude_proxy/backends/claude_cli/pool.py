@@ -75,6 +75,8 @@ class Pool:
     rules: Rules
     make: Callable[[str], Child]
     max_memory: float = math.inf
+    closed: str = ""
+    """Why no child is lent any more."""
     clock: Callable[[], float] = time.monotonic
     _members: dict[int, _Member] = field(default_factory=dict)
     _waiting: list[_Waiting] = field(default_factory=list)
@@ -88,7 +90,6 @@ class Pool:
     _runner: asyncio.Task[None] | None = None
     _started: asyncio.Event = field(default_factory=asyncio.Event)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
-    _closing: bool = False
 
     # -- life ---------------------------------------------------------------------------------------------------------
 
@@ -99,21 +100,32 @@ class Pool:
 
     async def close(self) -> None:
         """End every child and every wait."""
-        self._closing = True
-        self._started.set()
-        for waiting in self._waiting:
-            if not waiting.lease.done():
-                waiting.lease.set_exception(Unavailable("the server is shutting down"))
-        self._waiting.clear()
+        self._turn_away("the server is shutting down")
         self._changed.set()
         if self._runner is not None:
             await self._runner
 
+    def _turn_away(self, why: str) -> None:
+        """Let nobody wait any more, nor come."""
+        self.closed = self.closed or why
+        self._started.set()
+        for waiting in self._waiting:
+            if not waiting.lease.done():
+                waiting.lease.set_exception(Unavailable(why))
+        self._waiting.clear()
+
     async def _run(self) -> None:
+        try:
+            await self._look_after()
+        except Exception:  # noqa: BLE001  # nobody awaits this task before the end: it has to be told here
+            _log.exception("the pool of claude CLI processes failed: restart the server")
+            self._turn_away("the pool of claude CLI processes failed: restart the server")
+
+    async def _look_after(self) -> None:
         async with asyncio.TaskGroup() as self._group:
             watcher = self._group.create_task(self._watch_memory(), name="memory")
             self._started.set()
-            while not self._closing:
+            while not self.closed:
                 self._changed.clear()
                 self._decide()
                 deadlines = [policy.next_deadline(self._states(), self.rules)]
@@ -149,8 +161,8 @@ class Pool:
     async def claim(self, model: str, key: str | None = None, preparation: Preparation | None = None) -> Lease:
         """Wait for a child: the one that keeps conversation ``key``, else a warm one of ``model``. In order."""
         await self._started.wait()
-        if self._closing:
-            raise Unavailable("the server is shutting down")
+        if self.closed:
+            raise Unavailable(self.closed)
         self._ids += 1
         waiter = Waiter(self._ids, model, key, preparation.key if preparation else None)
         waiting = _Waiting(waiter, asyncio.get_running_loop().create_future())
@@ -228,7 +240,7 @@ class Pool:
 
     def _decide(self) -> None:
         """Carry out actions until there are none. Never awaits, so nothing changes in between."""
-        while not self._closing:
+        while not self.closed:
             waiters = [waiting.waiter for waiting in self._waiting]
             now = self.clock()
             demand = self._demand(now) if now >= self._refill_at else None

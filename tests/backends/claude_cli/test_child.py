@@ -13,7 +13,7 @@ import fake_claude
 import pytest
 from real_cli import MakeReal, Real, assistant, is_alive, until, user
 
-from claude_proxy.backends.claude_cli import pool
+from claude_proxy.backends.claude_cli import policy, pool
 from claude_proxy.canon.request import Tool
 from claude_proxy.errors import BadRequest, ProxyError, Unavailable, UpstreamError, UpstreamTimeout
 
@@ -232,3 +232,19 @@ async def test_a_cli_that_never_starts_is_asked_ever_less_often(make_fake: MakeR
     assert "out of luck" in refused[-1].message
     assert (refused[-1].retry_after or 0) > 0
     assert fake.backend._pool._ids < 25
+
+
+async def test_a_pool_that_fails_says_so_to_everybody(
+    make_fake: MakeReal, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A bug in the pool is in the log, in the health and in the answers, and its children are gone."""
+    fake = await make_fake()
+    await fake.ask(user("hi"))
+    monkeypatch.setattr(policy, "next_deadline", lambda *_: 1 / 0)
+    fake.backend._pool._changed.set()
+    await until(lambda: fake.backend._pool.closed)
+    with pytest.raises(Unavailable, match="restart"):
+        await fake.ask(user("hi"))
+    assert not (await fake.backend.health()).ready
+    assert "ZeroDivisionError" in caplog.text
+    await until(lambda: not fake.pids())

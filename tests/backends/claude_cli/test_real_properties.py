@@ -18,7 +18,7 @@ from claude_proxy.simulator import Simulator, text, tool_calls
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 
-schemas = st.sampled_from(
+schemas: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
     [
         {},
         {"type": "object"},
