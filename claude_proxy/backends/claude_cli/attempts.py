@@ -152,7 +152,7 @@ class Run:
                 elif results:
                     await conversation.answer(lease.child, task, results)
                 else:
-                    await conversation.follow(lease.child, task)
+                    conversation.follow(lease.child, task)
                 timings.setdefault("claim", time.monotonic() - claimed)
                 collector = Collector()
                 async for event in lease.child.events():

@@ -168,7 +168,11 @@ class Child:
         return f"r{self._ids}"
 
     def write(self, *lines: bytes) -> None:
-        """Write lines; before the process has started they wait for it. To a process that is gone they go nowhere."""
+        """Write lines; before the process has started they wait for it. To a process that is gone they go nowhere.
+
+        Nobody waits until they are read: they are in memory anyway, and a process that reads no more must not hold up
+        the deadlines of the turn.
+        """
         if self._process is None:
             self._unwritten.extend(lines)
         elif self._process.stdin is not None and not self._process.stdin.is_closing():
@@ -190,13 +194,6 @@ class Child:
         """Tell a blank child its system prompt and the client's tools; once in its life."""
         self.tools = list(listed)
         self.write(control.initialize(self.next_id(), [system], with_tools=bool(listed)))
-
-    async def drain(self) -> None:
-        """Wait until the process has taken most of what was written."""
-        await self._started.wait()
-        if self._process is not None and self._process.stdin is not None:
-            with contextlib.suppress(ConnectionError):
-                await self._process.stdin.drain()
 
     async def ask(self, make: Callable[[str], bytes]) -> Answered:
         """Write the control request that ``make`` gives for an id, and return its answer. Raises ``Lost``."""

@@ -57,7 +57,6 @@ async def begin(child: Child, task: Task, *, prepared: bool = False) -> None:
         child.write(step.line)
         await _history_taken(child)
     _ask(child, task)
-    await child.drain()
 
 
 async def _history_taken(child: Child) -> None:
@@ -76,11 +75,10 @@ def _ask(child: Child, task: Task) -> None:
     child.write(control.user_message(transcript.encode_content(task.messages[-1].content), ask=True))
 
 
-async def follow(child: Child, task: Task) -> None:
+def follow(child: Child, task: Task) -> None:
     """Give a child that holds the conversation the user's next message."""
     child.write(control.apply_settings(child.next_id(), task.plan.settings))
     _ask(child, task)
-    await child.drain()
 
 
 async def answer(child: Child, task: Task, results: dict[str, ToolResult]) -> None:
@@ -94,4 +92,3 @@ async def answer(child: Child, task: Task, results: dict[str, ToolResult]) -> No
     child.turns.resume()
     for call, result in calls:
         child.write(control.mcp_result(call.request_id, call.rpc_id, tools.call_result(result)))
-    await child.drain()

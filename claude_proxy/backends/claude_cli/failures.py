@@ -39,7 +39,8 @@ def failure(text: str, status: int | None, kind: str | None, limits: Limits | No
     """
     message = _ADVICE.sub("", _PREFIX.sub("", text)).strip() or "the upstream gave no reason"
     if status == 401 or (status is None and (kind == "authentication_failed" or _NOT_SIGNED_IN.search(text))):  # noqa: PLR2004
-        return NotSignedIn(f"the claude CLI isn't signed in ({message}): {SIGN_IN}")
+        why = "" if status is None else f" (the upstream says: {message})"
+        return NotSignedIn(f"the claude CLI isn't signed in{why}: {SIGN_IN}")
     if status == 429 or (status is None and kind == "rate_limit"):  # noqa: PLR2004
         # A window that isn't used up has nothing to do with it: the upstream is only busy.
         return RateLimited(message, reset_at=limits.resets_at if limits and limits.status == "rejected" else None)

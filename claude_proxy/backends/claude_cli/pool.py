@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from claude_proxy.backends.claude_cli import policy
+from claude_proxy.backends.claude_cli.backoff import Backoff
 from claude_proxy.backends.claude_cli.child import Child
 from claude_proxy.backends.claude_cli.policy import ChildState, Demand, Lend, Phase, Retire, Rules, Spawn, Waiter
 from claude_proxy.canon.blocks import Json
@@ -17,16 +18,7 @@ from claude_proxy.errors import ProxyError, Unavailable, UpstreamError
 
 _log = logging.getLogger("claude_proxy.cli")
 
-_MAX_BACKOFF = 30.0
-
-
-_REFILL_SECONDS = 0.3
-"""A start competes with the turn that has just begun for the processor, so it waits a moment."""
-
 _MEMORY_SECONDS = 5.0
-
-_BREAK_AFTER = 3
-"""Failed starts in a row after which requests are refused until the next try is due."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +75,7 @@ class Pool:
     _ids: int = 0
     _asked: dict[str, tuple[float, Preparation | None]] = field(default_factory=dict)
     """When each model was last asked for, and with what."""
-    _failures: int = 0
-    _reason: str = "no reason is known"
-    _refill_at: float = 0.0
+    _backoff: Backoff = field(default_factory=Backoff)
     _group: asyncio.TaskGroup | None = None
     _runner: asyncio.Task[None] | None = None
     _started: asyncio.Event = field(default_factory=asyncio.Event)
@@ -129,8 +119,8 @@ class Pool:
                 self._changed.clear()
                 self._decide()
                 deadlines = [policy.next_deadline(self._states(), self.rules)]
-                if self._refill_at > self.clock():
-                    deadlines.append(self._refill_at)
+                if self._backoff.due > self.clock():
+                    deadlines.append(self._backoff.due)
                 nearest = min((d for d in deadlines if d is not None), default=None)
                 try:
                     async with asyncio.timeout(None if nearest is None else max(0.05, nearest - self.clock())):
@@ -190,8 +180,7 @@ class Pool:
 
     def turn_answered(self) -> None:
         """Say that a turn has its first event, so that starting a spare is in nobody's way any more."""
-        if self._failures == 0 and self._refill_at > self.clock():
-            self._refill_at = self.clock()
+        if self._backoff.answered(self.clock()):
             self._changed.set()
 
     def give_back(self, number: int) -> None:
@@ -243,7 +232,7 @@ class Pool:
         while not self.closed:
             waiters = [waiting.waiter for waiting in self._waiting]
             now = self.clock()
-            demand = self._demand(now) if now >= self._refill_at else None
+            demand = self._demand(now) if now >= self._backoff.due else None
             actions = policy.decide(self._states(), waiters, self.rules, now, demand)
             for action in actions:
                 self._carry_out(action)
@@ -271,8 +260,7 @@ class Pool:
         lease = Lease(number, member.child, state.phase is Phase.KEPT, state.prepared is not None)
         self._set(member, Phase.BUSY)
         if not lease.continued:
-            now = self.clock()
-            self._refill_at = self._refill_at if self._refill_at > now else now + _REFILL_SECONDS
+            self._backoff.lent(self.clock())
         return lease
 
     def _spawn(self, model: str, prepared: str | None) -> None:
@@ -294,13 +282,11 @@ class Pool:
         self._group.create_task(self._live(self._ids, member), name=f"child {self._ids}")
 
     def _make(self, model: str) -> Child:
-        left = self._refill_at - self.clock()
-        if self._failures >= _BREAK_AFTER and left > 0:
-            raise Unavailable(f"the claude CLI doesn't start: {self._reason}", retry_after=left)
+        self._backoff.check(self.clock())
         try:
             return self.make(model)
         except ProxyError as error:
-            self._start_failed(error.message)
+            self._backoff.failed(error.message, self.clock())
             raise
 
     async def _live(self, number: int, member: _Member) -> None:
@@ -311,16 +297,10 @@ class Pool:
         finally:
             del self._members[number]
             if member.child.spoke:
-                self._failures = 0
+                self._backoff.started()
             elif not member.stopping:
-                self._start_failed(member.child.last_words)
+                self._backoff.failed(member.child.last_words, self.clock())
             self._changed.set()
-
-    def _start_failed(self, reason: str) -> None:
-        """Wait longer each time before another child is started, at last also for those who ask."""
-        self._failures += 1
-        self._reason = reason
-        self._refill_at = self.clock() + min(_MAX_BACKOFF, 2.0 ** min(self._failures, 10) / 4)
 
     def _stop(self, member: _Member) -> None:
         if member.stopping or member.child.gone:

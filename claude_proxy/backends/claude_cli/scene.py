@@ -57,7 +57,7 @@ class Scene:
     async def follow(self, reply: Reply, words: str, **fields: Any) -> Collected:
         """Say the next thing."""
         self.messages += (user(words),)
-        await conversation.follow(self.child, self._task(reply, **fields))
+        conversation.follow(self.child, self._task(reply, **fields))
         return await self._collected()
 
     async def answer(self, reply: Reply, *results: ToolResult) -> Collected:

@@ -248,3 +248,13 @@ async def test_a_pool_that_fails_says_so_to_everybody(
     assert not (await fake.backend.health()).ready
     assert "ZeroDivisionError" in caplog.text
     await until(lambda: not fake.pids())
+
+
+async def test_a_child_that_reads_no_more_holds_up_no_deadline(make_fake: MakeReal) -> None:
+    """A large message to a stopped process: the turn fails in time, and the process is ended."""
+    fake = await make_fake(first_byte_seconds=1)
+    first = await fake.ask(user("hi"))
+    os.kill(fake.pids()[0], signal.SIGSTOP)
+    with pytest.raises(UpstreamTimeout):
+        await fake.ask(user("hi"), first.said, user("x" * 5_000_000))
+    await until(lambda: not fake.pids())
