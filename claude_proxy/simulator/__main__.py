@@ -8,16 +8,23 @@ from __future__ import annotations
 import argparse
 import asyncio
 import signal
+from dataclasses import replace
 
 from claude_proxy.simulator.app import Simulator
+from claude_proxy.simulator.demo import answer
+from claude_proxy.simulator.script import Json, Reply
 
 
-async def run(port: int, *, demo: bool, strict: bool) -> None:
+async def run(port: int, *, demo: bool, strict: bool, gap_ms: float | None = None) -> None:
     """Serve until a signal comes."""
+
+    def paced(body: Json) -> Reply:
+        return replace(answer(body), gap_seconds=(gap_ms or 0) / 1000)
+
     stop = asyncio.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
-    simulator = Simulator(demo=demo, strict=strict)
+    simulator = Simulator(None if gap_ms is None else paced, demo=demo, strict=strict)
     await simulator.start(port)
     print(simulator.base_url, flush=True)  # noqa: T201 - what it promises to its parent
     await stop.wait()
@@ -30,8 +37,9 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0, help="0 is any free port")
     parser.add_argument("--demo", action="store_true", help="answer as the demo does")
     parser.add_argument("--lenient", action="store_true", help="refuse nothing that the real API would")
+    parser.add_argument("--gap-ms", type=float, help="answer as the demo does, with this wait after each delta")
     options = parser.parse_args()
-    asyncio.run(run(options.port, demo=options.demo, strict=not options.lenient))
+    asyncio.run(run(options.port, demo=options.demo, strict=not options.lenient, gap_ms=options.gap_ms))
 
 
 if __name__ == "__main__":

@@ -13,11 +13,11 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from pathlib import Path
 
 import psutil
 
 from claude_proxy.backends.claude_cli import control, tools
+from claude_proxy.backends.claude_cli.binary import launcher
 from claude_proxy.backends.claude_cli.failures import Lost
 from claude_proxy.backends.claude_cli.limits import Limits
 from claude_proxy.backends.claude_cli.turns import (
@@ -39,7 +39,6 @@ from claude_proxy.framing import Lines, LineTooLong
 
 _log = logging.getLogger("claude_proxy.cli")
 
-_LAUNCHER = str(Path(__file__).with_name("launcher.py"))
 _READ_BYTES = 1 << 16
 _STDERR_KEPT = 4096
 _TERM_SECONDS = 2.0
@@ -62,7 +61,7 @@ class Child:
         """It can't be used for another turn."""
         self.on_loop_ended: Callable[[LoopEnded], None] = lambda _: None
         self.on_limits: Callable[[Limits], None] = lambda _: None
-        self._command = (sys.executable, "-I", "-S", _LAUNCHER, str(os.getpid()), *command)
+        self._command = (*launcher(), *command)
         self._env = dict(env)
         self._cwd = cwd
         self._process: asyncio.subprocess.Process | None = None

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from real_cli import is_alive
 
 from claude_proxy.backends.claude_cli import binary
-from claude_proxy.backends.claude_cli.binary import MIN_VERSION, Binary, candidates, find_binary, read_version
+from claude_proxy.backends.claude_cli.binary import MIN_VERSION, Binary, candidates, find_binary, launcher, read_version
 from claude_proxy.errors import Unavailable
 
 BUNDLED = importlib.util.find_spec("claude_agent_sdk") is not None
@@ -152,3 +158,62 @@ def test_the_first_new_enough_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     old, new = make(tmp_path / "a", "2.1.1"), make(tmp_path / "b", "9.0.0")
     monkeypatch.setattr(binary, "candidates", lambda _: iter([old, new]))
     assert find_binary().path == new
+
+
+# -- the launcher -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def _launcher_unknown() -> Iterator[None]:
+    """Let it be chosen anew, before and after the test."""
+    launcher.cache_clear()
+    yield
+    launcher.cache_clear()
+
+
+def outlives(prefix: Sequence[str], marker: Path) -> bool:
+    """Start a sleeper behind ``prefix`` from a process that is killed; say whether it lives on a second later."""
+    script = (
+        "import os, subprocess, sys, time\n"
+        f"prefix = {list(prefix)!r}[:-1] + [str(os.getpid())]\n"
+        f"child = subprocess.Popen([*prefix, '/bin/sleep', '60'])\n"
+        f"time.sleep(0.5); open({str(marker)!r}, 'w').write(str(child.pid)); os.kill(os.getpid(), 9)\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=False)
+    pid = int(marker.read_text())
+    deadline = time.monotonic() + 2
+    while time.monotonic() < deadline and is_alive(pid):
+        time.sleep(0.01)
+    return is_alive(pid)
+
+
+@pytest.mark.usefixtures("_launcher_unknown")
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is only our own launcher")
+@pytest.mark.parametrize("found", [True, False])
+def test_a_child_does_not_outlive_its_parent(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, found: bool) -> None:
+    """K13: with ``setpriv``, and without it."""
+    if not found:
+        monkeypatch.setattr(shutil, "which", lambda _: None)
+    prefix = launcher()
+    assert ("launcher.py" in prefix[-2]) != found
+    assert not outlives(prefix, tmp_path / "pid")
+
+
+@pytest.mark.usefixtures("_launcher_unknown")
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is only our own launcher")
+def test_a_setpriv_without_the_option_is_passed_over(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Our own launcher does it then."""
+    lacking = tmp_path / "setpriv"
+    lacking.write_text("#!/bin/sh\nexit 1\n")
+    lacking.chmod(0o755)
+    monkeypatch.setattr(shutil, "which", lambda _: str(lacking))
+    assert "launcher.py" in launcher()[-2]
+
+
+@pytest.mark.usefixtures("_launcher_unknown")
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is only our own launcher")
+def test_a_child_whose_parent_is_gone_already_never_runs(tmp_path: Path) -> None:
+    """K13: it died before the kernel knew."""
+    told = tmp_path / "told"
+    subprocess.run([*launcher()[:-1], "1", "/bin/sh", "-c", f"echo run > {told}"], check=False)
+    assert not told.exists()
