@@ -52,7 +52,7 @@ $(VENV)/.runtime: pyproject.toml | $(VENV)/bin/pip
 $(VENV)/.development: $(VENV)/.runtime
 	@echo 'installing the tools for tests and checks'
 	@$(PIP) install --upgrade 'pip>=25.1'
-	@$(PIP) install --group test --group check
+	@$(PIP) install --group test --group check --group bench
 	@touch $@
 
 # `python -m venv` needs ensurepip, which Debian leaves out. Then pip comes from the system's pip (22.3 or later can

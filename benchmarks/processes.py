@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from resource import RUSAGE_CHILDREN, getrusage
 
 from claude_proxy.backends.claude_cli import launcher
 
@@ -49,8 +50,13 @@ def rss_mb(pid: int) -> float:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
+def children(pid: int) -> list[int]:
+    """Give the processes that a process has started, and that haven't been reaped."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
 async def at_rest(pid: int) -> dict[int, float]:
-    """Wait until a process and its children rest, so that none slows a request down; give the CPU ms of each."""
+    """Wait until all we started rest, and all that ``pid`` did: none slows a request down; give the CPU ms of each."""
     before: dict[int, float] = {}
     deadline = time.monotonic() + 20
     while (now := _cpu_ms(pid)).keys() != before.keys() or sum(now.values()) - sum(before.values()) > 3:
@@ -63,7 +69,13 @@ async def at_rest(pid: int) -> dict[int, float]:
 
 def _cpu_ms(parent: int) -> dict[int, float]:
     used: dict[int, float] = {}
-    for pid in (parent, *map(int, Path(f"/proc/{parent}/task/{parent}/children").read_text().split())):
+    for pid in (*children(os.getpid()), *children(parent)):
         with suppress(OSError):  # it ended just now
             used[pid] = time.clock_gettime(~pid << 3 | 2) * 1000  # the clock that clock_getcpuclockid(3) names
     return used
+
+
+def ended_ms() -> float:
+    """Give the CPU time of the processes that we started and that have ended."""
+    used = getrusage(RUSAGE_CHILDREN)
+    return (used.ru_utime + used.ru_stime) * 1000

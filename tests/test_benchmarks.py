@@ -9,18 +9,23 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from real_cli import is_alive
 
 RUN = Path(__file__).parents[1] / "benchmarks" / "run.py"
-SIDES = {
-    "upstream, straight",
-    "a CLI process each",
-    "ours, new",
-    "ours, new prompt",
-    "ours, next turn",
-    "ours, tool results",
+PAIRED = ("new", "next turn", "new prompt", "tool results")
+SIDES = {"upstream, straight", "a CLI process each"} | {
+    f"{who}, {what}" for who in ("straight", "ours") for what in PAIRED
+}
+LOADS = {
+    "ours, new, 1 at once",
+    "ours, new, 4 at once",
+    "ours, new, 16 at once",
+    "a CLI process each, 4 at once",
+    "straight, next turns of 4",
+    "ours, next turns of 4",
 }
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="they read /proc")
@@ -59,25 +64,65 @@ def wait_until_gone(folder: Path) -> None:
         time.sleep(0.05)
 
 
-def test_every_side_is_measured(tmp_path: Path) -> None:
-    """The table names each, the JSON has its figures, and no process and no folder stays."""
-    file = tmp_path / "results.json"
-    with running(tmp_path, "--rounds", "1", "--json", str(file)) as process:
+def measured(folder: Path, *options: str) -> tuple[dict[str, Any], str]:
+    """Give the results as JSON, and what was printed; no process and no folder may stay."""
+    file = folder / "results.json"
+    with running(folder, "--json", str(file), *options) as process:
         output, errors = process.communicate(timeout=100)
     assert (process.returncode, errors) == (0, "")
-    results = json.loads(file.read_text())
+    wait_until_gone(folder)
+    assert list(folder.iterdir()) == [file]
+    return json.loads(file.read_text()), output
 
-    assert set(results["sides"]) == SIDES
+
+def test_every_side_is_measured(tmp_path: Path) -> None:
+    """The table names each, the JSON has its figures."""
+    results, output = measured(tmp_path, "--rounds", "1", "--only", "first-delta")
+    part = results["first-delta"]
+
+    assert set(part["sides"]) == SIDES
     assert [side for side in SIDES if side not in output] == []
-    for name, side in results["sides"].items():
+    for name, side in part["sides"].items():
         assert len(side["all_ms"]) == results["rounds"] == 1
         assert side["most_ms"] >= side["median_ms"] >= side["least_ms"] > 0
         wanted = {"server_cpu_ms", "server_rss_mb", "cli_cpu_ms"} if name.startswith("ours") else set()
         assert [key for key in wanted if not side[key] > 0] == []
-    assert min(results["memory_mb"].values()) > 0
-    assert results["cli_processes"] > 0
-    wait_until_gone(tmp_path)
-    assert list(tmp_path.iterdir()) == [file]
+    assert min(part["memory_mb"].values()) > 0
+    assert part["cli_processes"] > 0
+
+
+def test_loads_and_streams_are_measured(tmp_path: Path) -> None:
+    """Each load has its rate, each stream the gaps between all of its deltas."""
+    results, output = measured(tmp_path, "--rounds", "1", "--requests", "1", "--only", "throughput", "streaming")
+
+    assert set(results["throughput"]) == LOADS
+    assert [load for load in LOADS if load not in output] == []
+    assert all(load["per_second"] > 0 and load["median_ms"] > 0 for load in results["throughput"].values())
+    streams = results["streaming"].values()
+    assert len({stream["deltas"] for stream in streams}) == 1  # each has all that the upstream sends
+    assert all(len(stream["all_gaps_ms"]) == stream["deltas"] - 1 > 10 for stream in streams)
+
+
+def test_mixed_turns_are_sampled(tmp_path: Path) -> None:
+    """Every kind of turn is made; memory and processes are known before the first and after the last."""
+    results, output = measured(tmp_path, "--mixed", "8")
+    part = results["mixed"]
+
+    assert sum(part["turns"].values()) == 8
+    assert set(part["turns"]) == {"new", "next", "tool", "stream", "schema", "abandoned"}
+    assert [sample["turns"] for sample in part["samples"]] == [0, 8]
+    assert all(sample["server_rss_mb"] > 0 for sample in part["samples"])
+    assert "first-delta" not in results
+    assert "8 mixed turns" in output
+
+
+def test_a_picture_is_drawn(tmp_path: Path) -> None:
+    """It is a PNG."""
+    file = tmp_path / "results.png"
+    with running(tmp_path, "--mixed", "1", "--plot", str(file)) as process:
+        process.communicate(timeout=100)
+    assert process.returncode == 0
+    assert file.read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])

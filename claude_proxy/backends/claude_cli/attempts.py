@@ -21,7 +21,8 @@ from claude_proxy.backends.claude_cli.conversation import Task
 from claude_proxy.backends.claude_cli.failures import Lost, refused_parameters
 from claude_proxy.backends.claude_cli.features import Report, restricted
 from claude_proxy.backends.claude_cli.limits import Limits, limit_headers
-from claude_proxy.backends.claude_cli.pool import Lease, Pool, Preparation
+from claude_proxy.backends.claude_cli.pool import Lease, Pool
+from claude_proxy.backends.claude_cli.prediction import Preparation
 from claude_proxy.backends.claude_cli.turns import LoopEnded
 from claude_proxy.canon.blocks import ToolUse
 from claude_proxy.canon.collect import Collector, Reply

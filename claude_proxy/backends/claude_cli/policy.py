@@ -201,9 +201,10 @@ class _Plan:
             for _ in range(self.rules.warm - have):
                 if not self.spawn(model):
                     self._make_place_for_a_spare()
-        for model in (*self.rules.warm_models, *lately):
-            if model in demand.preparations and not self._has_prepared(model):
-                self.spawn(model, demand.preparations[model])
+        guesses = [model for model in (*self.rules.warm_models, *lately) if model in demand.preparations]
+        for model in dict.fromkeys(guesses):
+            if not self._has_prepared(model) and not self.spawn(model, demand.preparations[model]):
+                self._make_place_for_a_spare()
         for model in lately:
             if not self._has_prepared(model) and not self._warm(model, None):
                 self.spawn(model)

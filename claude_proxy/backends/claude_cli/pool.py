@@ -6,28 +6,19 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from claude_proxy.backends.claude_cli import policy
 from claude_proxy.backends.claude_cli.backoff import Backoff
 from claude_proxy.backends.claude_cli.child import Child
-from claude_proxy.backends.claude_cli.policy import ChildState, Demand, Lend, Phase, Retire, Rules, Spawn, Waiter
-from claude_proxy.canon.blocks import Json
+from claude_proxy.backends.claude_cli.policy import ChildState, Lend, Phase, Retire, Rules, Spawn, Waiter
+from claude_proxy.backends.claude_cli.prediction import Prediction, Preparation
 from claude_proxy.errors import ProxyError, Unavailable, UpstreamError
 
 _log = logging.getLogger("claude_proxy.cli")
 
 _MEMORY_SECONDS = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Preparation:
-    """What a child can be told before its conversation begins. ``key`` stands for all of it, the client included."""
-
-    key: str
-    system: str
-    tools: Sequence[Json]
 
 
 @dataclass(slots=True)
@@ -40,6 +31,7 @@ class _Member:
 @dataclass(slots=True)
 class _Waiting:
     waiter: Waiter
+    preparation: Preparation | None
     lease: asyncio.Future[Lease]
 
 
@@ -73,8 +65,7 @@ class Pool:
     _members: dict[int, _Member] = field(default_factory=dict)
     _waiting: list[_Waiting] = field(default_factory=list)
     _ids: int = 0
-    _asked: dict[str, tuple[float, Preparation | None]] = field(default_factory=dict)
-    """When each model was last asked for, and with what."""
+    _prediction: Prediction = field(default_factory=Prediction)
     _backoff: Backoff = field(default_factory=Backoff)
     _group: asyncio.TaskGroup | None = None
     _runner: asyncio.Task[None] | None = None
@@ -155,10 +146,8 @@ class Pool:
             raise Unavailable(self.closed)
         self._ids += 1
         waiter = Waiter(self._ids, model, key, preparation.key if preparation else None)
-        waiting = _Waiting(waiter, asyncio.get_running_loop().create_future())
+        waiting = _Waiting(waiter, preparation, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
-        self._asked.pop(model, None)
-        self._asked[model] = (self.clock(), preparation)
         try:
             self._decide()
             return await asyncio.shield(waiting.lease)
@@ -232,17 +221,12 @@ class Pool:
         while not self.closed:
             waiters = [waiting.waiter for waiting in self._waiting]
             now = self.clock()
-            demand = self._demand(now) if now >= self._backoff.due else None
+            demand = self._prediction.demand(now - self.rules.idle_seconds) if now >= self._backoff.due else None
             actions = policy.decide(self._states(), waiters, self.rules, now, demand)
             for action in actions:
                 self._carry_out(action)
             if not any(isinstance(action, Spawn) for action in actions):
                 return
-
-    def _demand(self, now: float) -> Demand:
-        lately = {model: told for model, (at, told) in self._asked.items() if now - at < self.rules.idle_seconds}
-        preparations = {model: told.key for model, told in lately.items() if told is not None}
-        return Demand(tuple(reversed(lately)), preparations)
 
     def _carry_out(self, action: policy.Action) -> None:
         match action:
@@ -253,14 +237,16 @@ class Pool:
             case Lend(child=number, waiter=waiter_id):
                 waiting = next(waiting for waiting in self._waiting if waiting.waiter.id == waiter_id)
                 self._waiting.remove(waiting)
-                waiting.lease.set_result(self._lend(number, self._members[number]))
+                waiting.lease.set_result(self._lend(number, self._members[number], waiting.preparation))
 
-    def _lend(self, number: int, member: _Member) -> Lease:
+    def _lend(self, number: int, member: _Member, preparation: Preparation | None) -> Lease:
         state = member.state
         lease = Lease(number, member.child, state.phase is Phase.KEPT, state.prepared is not None)
         self._set(member, Phase.BUSY)
         if not lease.continued:
-            self._backoff.lent(self.clock())
+            now = self.clock()
+            self._backoff.lent(now)
+            self._prediction.note(state.model, preparation, now)
         return lease
 
     def _spawn(self, model: str, prepared: str | None) -> None:
@@ -273,8 +259,7 @@ class Pool:
                 waiting.lease.set_exception(error)
             return
         if prepared is not None:
-            told = self._asked[model][1]
-            assert told is not None
+            told = self._prediction.guess(model)
             child.prepare(told.system, told.tools)
         self._ids += 1
         member = _Member(ChildState(self._ids, model, prepared=prepared, since=self.clock()), child)

@@ -14,6 +14,7 @@ import pytest
 from real_cli import MakeReal, Real, assistant, is_alive, until, user
 
 from claude_proxy.backends.claude_cli import policy, pool
+from claude_proxy.canon.blocks import Text
 from claude_proxy.canon.request import Tool
 from claude_proxy.errors import BadRequest, ProxyError, Unavailable, UpstreamError, UpstreamTimeout
 
@@ -258,3 +259,15 @@ async def test_a_child_that_reads_no_more_holds_up_no_deadline(make_fake: MakeRe
     with pytest.raises(UpstreamTimeout):
         await fake.ask(user("hi"), first.said, user("x" * 5_000_000))
     await until(lambda: not fake.pids())
+
+
+async def test_what_was_asked_only_once_is_no_guess(make_fake: MakeReal) -> None:
+    """A system prompt with the time in it never comes again; one that comes again is told to a spare."""
+    fake = await make_fake(warm=1)
+    members = fake.backend._pool._members
+    for number in range(3):
+        await fake.ask(user("hi"), system=(Text(text=f"It is {number} o'clock."),))
+    await asyncio.sleep(0.5)
+    assert not any(member.state.prepared for member in members.values())
+    await fake.ask(user("hi"), system=(Text(text="It is 1 o'clock."),))
+    await until(lambda: any(member.state.prepared for member in members.values()))

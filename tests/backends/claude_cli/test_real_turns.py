@@ -314,14 +314,15 @@ async def test_the_next_conversation_finds_a_child_that_knows_its_prompt_and_too
     real = await make_real(warm=1)
     told: dict[str, Any] = {"system": (Text(text="You are brief."),), "tools": (WEATHER,)}
     await real.ask(user("first conversation"), **told)
+    await real.ask(user("another first conversation"), **told)
     pool = real.backend._pool
     await until(lambda: any(m.state.prepared for m in pool._members.values() if m.child.spoke), 10.0)
     prepared = {number for number, member in pool._members.items() if member.state.prepared}
-    outcome = await real.ask(user("second conversation"), **told)
+    outcome = await real.ask(user("third conversation"), **told)
     assert outcome.text
     used = {number for number, member in pool._members.items() if member.state.key}
     assert prepared <= used
-    first, second = (seen.body for seen in real.simulator.seen)
+    first, _, second = (seen.body for seen in real.simulator.seen)
     assert first["system"][-1] == second["system"][-1]
     assert first["tools"] == second["tools"]
     assert "first conversation" not in str(second)
@@ -331,6 +332,7 @@ async def test_a_prepared_child_is_never_lent_to_another_client(make_real: MakeR
     """K02: the same words of another client get a child that has been told nothing yet."""
     real = await make_real(warm=1)
     told: dict[str, Any] = {"system": (Text(text="You are brief."),)}
+    await real.ask(user("hi"), client="a", **told)
     await real.ask(user("hi"), client="a", **told)
     pool = real.backend._pool
     await until(lambda: any(m.state.prepared for m in pool._members.values() if m.child.spoke), 10.0)

@@ -1,0 +1,60 @@
+"""What stands ready for every part: the simulator and our server, in processes and a home of their own."""
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from processes import at_rest, line_of, started
+
+from claude_proxy.backends.claude_cli.binary import find_binary
+
+MODEL = "claude-sonnet-4-6"  # one that can be made to call a tool
+MAX_PROCESSES = 8
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Base URLs, pids, what a CLI process needs, and what must end before the simulator does."""
+
+    http: aiohttp.ClientSession
+    upstream: str
+    server: str
+    simulator_pid: int
+    server_pid: int
+    binary: str
+    env: Mapping[str, str]
+    cwd: Path
+    stack: AsyncExitStack
+    kept: Json = field(default_factory=dict)
+    """What a side keeps from one of its turns for the next, by its own key."""
+
+    async def rest(self) -> dict[int, float]:
+        """Wait until no process is busy; give the CPU ms of each."""
+        return await at_rest(self.server_pid)
+
+
+@asynccontextmanager
+async def setting(folder: Path, *pace: str) -> AsyncIterator[Setting]:
+    """Start both. ``pace`` are options for the simulator; without any it answers at once."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANTHROPIC_", "CLAUDE", "XDG_"))}
+    own = {"CLAUDE_CONFIG_DIR": str(folder / "config"), "CLAUDE_CODE_OAUTH_TOKEN": "dummy", "NO_PROXY": "127.0.0.1"}
+    env, file = {**kept, **own, "HOME": str(folder), "TMPDIR": str(folder)}, folder / "config.yaml"
+    async with started("claude_proxy.simulator", "--lenient", *pace, env=env, cwd=folder) as simulator:
+        upstream = (await line_of(simulator)).decode().strip()
+        cli = f"{{base-url: '{upstream}', warm-models: [{MODEL}], max-processes: {MAX_PROCESSES}}}"
+        file.write_text(f"port: 0\nlog-format: json\nclaude-cli: {cli}\n")
+        command = ("claude_proxy", "--config", str(file), "serve", "--log-level", "error")
+        # No limit of the client's own: what waits shall wait in the server.
+        http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
+        async with started(*command, env=env, cwd=folder) as server, http, AsyncExitStack() as stack:
+            url = json.loads(await line_of(server, b'{"event":"listening"'))["openai_base_url"]
+            await line_of(server, b'{"event":"backends"')
+            binary = (await asyncio.to_thread(find_binary)).path
+            yield Setting(http, upstream, url, simulator.pid, server.pid, binary, env, folder, stack)

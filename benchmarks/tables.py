@@ -1,0 +1,81 @@
+"""The results as tables."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from gaps import GAP_MS
+from latency import BASE, PROCESS
+from rich.console import Console
+from rich.table import Table
+
+Figures = dict[str, Any]
+
+
+def show(results: Figures, console: Console) -> None:
+    """Print a table for each part that was measured."""
+    console.print("{rounds} rounds, {cores} cores, claude {claude}".format(**results))
+    for part, table in _TABLES.items():
+        if part in results:
+            table(results[part], console)
+
+
+def _table(console: Console, title: str, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
+    table = Table()
+    table.add_column(title, no_wrap=True)
+    for column in columns:
+        table.add_column(column, justify="right")
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+
+
+def _first_delta(results: Figures, console: Console) -> None:
+    sides = results["sides"]
+    columns = ("median ms", "least-most", "x upstream", "x a process", "x straight", "our CPU ms", "CLI CPU ms")
+    rows = []
+    for name, side in sides.items():
+        spread = "{median_ms:.1f}|{least_ms:.1f}-{most_ms:.1f}".format(**side).split("|")
+        others = (BASE, PROCESS, name.replace("ours,", "straight,"))
+        ratios = [f"{side['median_ms'] / sides[other]['median_ms']:.3g}" for other in others]
+        if not name.startswith("ours"):
+            ratios[-1] = ""
+        used = [f"{side[key]:.1f}" if key in side else "" for key in ("server_cpu_ms", "cli_cpu_ms")]
+        rows.append((name, *spread, *ratios, *used))
+    _table(console, "first delta after", columns, rows)
+    memory = (
+        "Server: {server_start:.0f} MB at the start, {server_end:.0f} MB at the end; CLI process: {cli_process:.0f} MB"
+    )
+    console.print(memory.format(**results["memory_mb"]), f"({results['cli_processes']} of them).")
+
+
+def _throughput(results: Figures, console: Console) -> None:
+    rows = [
+        (name, f"{kind['per_second']:.2f}", f"{kind['median_ms']:.0f}", str(kind["requests"]))
+        for name, kind in results.items()
+    ]
+    _table(console, "throughput", ("a second", "first delta, median ms", "requests"), rows)
+
+
+def _streaming(results: Figures, console: Console) -> None:
+    columns = ("median ms", f"p95 off {GAP_MS} ms", "most off", "most at once", "deltas")
+    rows = [
+        (
+            name,
+            *(f"{side[key]:.2f}" for key in ("median_gap_ms", "p95_deviation_ms", "most_deviation_ms")),
+            *(str(side[key]) for key in ("most_together", "deltas")),
+        )
+        for name, side in results.items()
+    ]
+    _table(console, "gap between deltas", columns, rows)
+
+
+def _mixed(results: Figures, console: Console) -> None:
+    rows = []
+    for key in ("server_rss_mb", "cli_processes"):
+        values = [sample[key] for sample in results["samples"]]
+        rows.append((key, *(f"{value:.4g}" for value in (values[0], max(values), values[-1]))))
+    _table(console, f"{sum(results['turns'].values())} mixed turns", ("first", "most", "last"), rows)
+    console.print("{seconds:.0f} s, {per_second:.1f} turns a second".format(**results))
+
+
+_TABLES = {"first-delta": _first_delta, "throughput": _throughput, "streaming": _streaming, "mixed": _mixed}

@@ -1,0 +1,70 @@
+"""What the next conversation is likely to be told, so that a spare child can be told it beforehand. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from claude_proxy.backends.claude_cli.policy import Demand
+from claude_proxy.canon.blocks import Json
+
+_REMEMBERED = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """What a child can be told before its conversation begins. ``key`` stands for all of it, the client included."""
+
+    key: str
+    system: str
+    tools: Sequence[Json]
+
+
+@dataclass(slots=True)
+class Asked:
+    """What new conversations of a model were told. ``guess`` is what the next one will be: the latest that came again.
+
+    What came only once is no guess: many clients put the time into their system prompt.
+    """
+
+    at: float = 0.0
+    guess: Preparation | None = None
+    _seen: dict[str, None] = field(default_factory=dict)
+
+    def note(self, preparation: Preparation | None, now: float) -> None:
+        """A new conversation has begun."""
+        self.at = now
+        if preparation is None:
+            return
+        if preparation.key in self._seen:
+            self.guess = preparation
+        self._seen.pop(preparation.key, None)
+        self._seen[preparation.key] = None
+        if len(self._seen) > _REMEMBERED:
+            del self._seen[next(iter(self._seen))]
+
+
+@dataclass(slots=True)
+class Prediction:
+    """All models' demand. Times are in seconds on one clock."""
+
+    _asked: dict[str, Asked] = field(default_factory=dict)
+    """The latest last."""
+
+    def note(self, model: str, preparation: Preparation | None, now: float) -> None:
+        """A new conversation with ``model`` has begun, told what ``preparation`` says."""
+        asked = self._asked.pop(model, None) or Asked()
+        asked.note(preparation, now)
+        self._asked[model] = asked
+
+    def demand(self, since: float) -> Demand:
+        """Give what was asked for after ``since``, the latest first."""
+        lately = {model: asked for model, asked in self._asked.items() if asked.at > since}
+        guesses = {model: asked.guess.key for model, asked in lately.items() if asked.guess is not None}
+        return Demand(tuple(reversed(lately)), guesses)
+
+    def guess(self, model: str) -> Preparation:
+        """Give what the demand's key for ``model`` stands for."""
+        guess = self._asked[model].guess
+        assert guess is not None
+        return guess
