@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from claude_proxy.backends.base import Backend
+    from claude_proxy.backends.claude_cli.binary import Binary
+    from claude_proxy.backends.claude_cli.features import Report
     from claude_proxy.cli.screen import Answer
     from claude_proxy.config.load import Loaded
     from claude_proxy.config.schema import Config
@@ -115,23 +117,27 @@ async def _serve(config: Config, *, demo: bool) -> None:
 
 def _backends(config: Config, environment: Mapping[str, str], workdir: Path | None) -> Sequence[Backend]:
     """Make what the configuration asks for. A new backend gets its line here."""
-    from functools import partial
-
-    from platformdirs import user_cache_path
-
     from claude_proxy.backends.claude_cli.backend import ClaudeCli
-    from claude_proxy.backends.claude_cli.probe import cached
     from claude_proxy.errors import ConfigError
 
     made: dict[str, Sequence[Backend]] = {}
     if config.claude_cli.enabled:
         # The demo is for a first look: it starts at once, and writes nothing outside of its own folder.
-        probe = None if workdir else partial(cached, folder=user_cache_path("claude-proxy", appauthor=False))
+        probe = None if workdir else _probe
         made["claude-cli"] = [ClaudeCli(config.claude_cli, extra_env=environment, workdir=workdir, probe=probe)]
     if not made:
         raise ConfigError("no backend is set up: nothing could answer; set `claude-cli.enabled` to true")
     order = [*config.routing.prefer, *made]
     return [backend for kind in dict.fromkeys(order) for backend in made.get(kind, ())]
+
+
+async def _probe(binary: Binary) -> Report:
+    """Find out what a version of the CLI does. Imported when it is wanted, which is after the server listens."""
+    from platformdirs import user_cache_path
+
+    from claude_proxy.backends.claude_cli.probe import cached
+
+    return await cached(binary, user_cache_path("claude-proxy", appauthor=False))
 
 
 @asynccontextmanager
