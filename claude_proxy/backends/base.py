@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from claude_proxy.canon.events import AnyEvent
 from claude_proxy.canon.request import Request
@@ -15,7 +15,8 @@ from claude_proxy.canon.request import Request
 class Model:
     """A model that a backend offers. ``id`` is the upstream's exact name, ``aliases`` the other names it answers to.
 
-    ``context_window`` and ``max_output_tokens`` are in tokens, ``None`` where the upstream doesn't say.
+    ``context_window`` and ``max_output_tokens`` are in tokens, ``None`` where the upstream doesn't say. A model with a
+    ``prefix`` is asked for as ``prefix/name``, and only so.
     """
 
     id: str
@@ -24,6 +25,7 @@ class Model:
     effort_levels: tuple[str, ...] = ()
     context_window: int | None = None
     max_output_tokens: int | None = None
+    prefix: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +33,31 @@ class Call:
     """One request on its way to a backend.
 
     ``client`` tells one client from another (a digest of its key, never the key). ``strict`` makes every loss a 400.
+    ``prefix`` is the one that the client asked with: only what is configured under it may answer.
     """
 
     request: Request
     client: str = ""
     strict: bool = False
+    prefix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """A client's request as it came, for a backend that speaks the client's dialect itself.
+
+    ``path`` is the dialect's own (``/v1/messages``), ``query`` comes without its question mark, ``headers`` have
+    lower-case names and hold what the client sent. ``model`` is the upstream's exact name, which goes into the body.
+    """
+
+    dialect: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    body: bytes
+    model: str
+    stream: bool
+    prefix: str = ""
 
 
 @dataclass(slots=True)
@@ -50,6 +72,23 @@ class Turn:
     losses: list[str] = field(default_factory=list)
     timings: dict[str, float] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
+    answered_by: str = ""
+    """Who of a backend with several upstreams; empty: the backend itself."""
+
+
+@dataclass(slots=True)
+class Relayed:
+    """An upstream's successful answer, handed on as it comes.
+
+    Iterate ``chunks`` to the end: complete SSE events in the dialect where the request was for a stream, else the body.
+    Where the upstream breaks off or speaks nonsense, iterating raises a ``ProxyError``.
+    """
+
+    content_type: str
+    chunks: AsyncIterator[bytes]
+    timings: dict[str, float] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
+    answered_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +102,11 @@ class Health:
 
 
 class Backend(Protocol):
-    """One upstream."""
+    """One upstream, or several of one kind."""
 
     name: str
+    kind: str
+    """As in the config's ``routing.prefer``."""
 
     async def start(self) -> None:
         """Begin work in the background; return at once. Never raises for an upstream that can't be reached."""
@@ -81,3 +122,17 @@ class Backend(Protocol):
 
     def turn(self, call: Call) -> AbstractAsyncContextManager[Turn]:
         """Run one turn. Entering waits for a place; a failure is a ``ProxyError``, on entering or while iterating."""
+
+    async def count_tokens(self, call: Call) -> int:
+        """Give the input tokens of a request as the upstream counts them. Raises ``ProxyError`` where it can't."""
+
+
+@runtime_checkable
+class Native(Backend, Protocol):
+    """A backend that takes requests of one dialect as they came, and answers in it."""
+
+    speaks: str
+    """The dialect's name."""
+
+    def relay(self, original: Original) -> AbstractAsyncContextManager[Relayed]:
+        """Send a request on. Entering waits for the upstream's answer; a failure is a ``ProxyError``."""
