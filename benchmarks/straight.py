@@ -127,6 +127,7 @@ async def prepared(ready: Setting) -> Request:
     driven = await warm(ready)
     task = driven.task(**_FORESEEN)
     driven.child.prepare(task.system, task.tools)
+    driven.child.apply(task.plan.settings)
     return _ending(driven, driven.begin(task, prepared=True))
 
 

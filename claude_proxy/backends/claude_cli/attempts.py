@@ -6,7 +6,7 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -23,10 +23,11 @@ from claude_proxy.backends.claude_cli.features import Report, restricted
 from claude_proxy.backends.claude_cli.limits import Limits, limit_headers
 from claude_proxy.backends.claude_cli.pool import Lease, Pool
 from claude_proxy.backends.claude_cli.prediction import Preparation
+from claude_proxy.backends.claude_cli.transcript import Fingerprint
 from claude_proxy.backends.claude_cli.turns import LoopEnded
 from claude_proxy.canon.blocks import ToolUse
 from claude_proxy.canon.collect import Collector, Reply
-from claude_proxy.canon.events import STOP_REASONS, AnyEvent, MessageStop
+from claude_proxy.canon.events import STOP_REASONS, AnyEvent, BlockStart, MessageStart, MessageStop, Ping
 from claude_proxy.canon.request import Message
 from claude_proxy.config.schema import ClaudeCliConfig
 from claude_proxy.errors import BadRequest, NotSignedIn, ProxyError, RateLimited, UnknownModel, UpstreamTimeout
@@ -36,6 +37,10 @@ _log = logging.getLogger("claude_proxy.cli")
 _MAX_REFUSALS = 3
 _KEEPABLE = frozenset({"end_turn", "tool_use"})
 """Replies after which the CLI waits for us. After others it may go on by itself, so their child is ended."""
+
+
+_OPENING = frozenset({MessageStart, BlockStart, Ping})
+"""What comes before the first content. Starting a spare now would keep a client waiting for that."""
 
 
 @dataclass(slots=True)
@@ -139,9 +144,10 @@ class Run:
         """Run the turn on one child, which is kept for the conversation's next turn or else ended."""
         pool, timings = self.shared.pool, self.turn.timings
         results = transcript.continuation(task.messages)
-        key = None if results is None else self._fingerprint(task, task.messages[:-1])
-        told = Preparation(self._fingerprint(task, ()), task.system, task.tools)
-        lease = await pool.claim(self._pool_model(task.request.model), key, told)
+        opening = transcript.fingerprint(task.request, task.plan.system_notes, client=self.call.client)
+        held = opening.then(task.messages[:-1])
+        told = Preparation(opening.key, task.system, task.tools, task.plan.settings)
+        lease = await pool.claim(self._pool_model(task.request.model), None if results is None else held.key, told)
         claimed = time.monotonic()
         timings.setdefault("queue", claimed - started)
         lease.child.on_loop_ended = partial(self._loop_ended, lease.id)
@@ -159,13 +165,14 @@ class Run:
                 async for event in lease.child.events():
                     if not self._began:
                         answered()
-                        pool.turn_answered()
                         timings.setdefault("first_byte", time.monotonic() - claimed)
                     collector.feed(event)
                     if type(event) is MessageStop:
                         # Before the client has the last byte: it may come back at once.
-                        kept = self._keep(task, lease, collector.reply())
+                        kept = self._keep(lease, held.then(task.messages[-1:]), collector.reply())
                     yield event
+                    if type(event) not in _OPENING:
+                        pool.turn_answered()
         finally:
             if not kept:
                 pool.retire(lease.id)
@@ -185,7 +192,7 @@ class Run:
             for timer in timers:
                 timer.cancel()
 
-    def _keep(self, task: Task, lease: Lease, reply: Reply) -> bool:
+    def _keep(self, lease: Lease, asked: Fingerprint, reply: Reply) -> bool:
         """Keep the child for the conversation's next turn where the CLI waits for one; say whether it is kept."""
         if reply.stop_reason not in STOP_REASONS:
             _log.warning("%s ended a reply with %r, which is unknown here", reply.model, reply.stop_reason)
@@ -195,12 +202,9 @@ class Run:
         unproven = ("held-results" if holds_calls else "next-turn") in self._off
         if unproven or holds_calls != (reply.stop_reason == "tool_use"):
             return False
-        told = (*task.messages, Message(role="assistant", content=reply.content))
-        self.shared.pool.keep(lease.id, self._fingerprint(task, told), holds_calls=holds_calls)
+        told = asked.then([Message(role="assistant", content=reply.content)])
+        self.shared.pool.keep(lease.id, told.key, holds_calls=holds_calls)
         return True
-
-    def _fingerprint(self, task: Task, messages: Sequence[Message]) -> str:
-        return transcript.fingerprint(task.request, messages, task.plan.system_notes, client=self.call.client)
 
     def _loop_ended(self, number: int, ended: LoopEnded) -> None:
         known = self.shared.known

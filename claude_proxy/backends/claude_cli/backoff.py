@@ -32,7 +32,7 @@ class Backoff:
             self.due = now + _AFTER_LENDING
 
     def answered(self, now: float) -> bool:
-        """A turn has its first event, so a start is in nobody's way; say whether that changes anything."""
+        """A turn's client has its first delta, so a start is in nobody's way; say whether that changes anything."""
         if self._failures or self.due <= now:
             return False
         self.due = now

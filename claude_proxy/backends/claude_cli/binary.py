@@ -59,11 +59,17 @@ def candidates(configured: str) -> Iterator[str]:
     if configured:
         yield str(Path(configured).expanduser())
         return
-    spec = importlib.util.find_spec("claude_agent_sdk")  # not imported: only its binary is used
-    for folder in (spec.submodule_search_locations or ()) if spec else ():
-        yield str(Path(folder) / "_bundled" / "claude")
+    yield from _bundled()
     if found := shutil.which("claude"):
         yield found
+
+
+@cache
+def _bundled() -> tuple[str, ...]:
+    """Give where the ``cli`` extra's package has its binary. It is asked for with every request, and never moves."""
+    spec = importlib.util.find_spec("claude_agent_sdk")  # not imported: only its binary is used
+    folders = (spec.submodule_search_locations or ()) if spec else ()
+    return tuple(str(Path(folder) / "_bundled" / "claude") for folder in folders)
 
 
 def read_version(path: str) -> str | None:

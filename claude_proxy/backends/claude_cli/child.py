@@ -75,6 +75,7 @@ class Child:
         self._stderr = bytearray()
         self._ids = 0
         self._unwritten: list[bytes] = []
+        self._settings: Json = {}
 
     # -- life ---------------------------------------------------------------------------------------------------------
 
@@ -98,7 +99,7 @@ class Child:
         _log.debug("child %d started", self.pid)
         try:
             self._started.set()
-            self.write(*self._unwritten)
+            self._flush()
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._read_stdout(self._process))
                 group.create_task(self._read_stderr(self._process))
@@ -172,10 +173,16 @@ class Child:
         Nobody waits until they are read: they are in memory anyway, and a process that reads no more must not hold up
         the deadlines of the turn.
         """
-        if self._process is None:
-            self._unwritten.extend(lines)
-        elif self._process.stdin is not None and not self._process.stdin.is_closing():
-            self._process.stdin.write(b"".join(lines))
+        if self._process is not None and not self._unwritten:
+            # In one piece with what else is written now: the process wakes up at the first, and competes with us.
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._unwritten.extend(lines)
+
+    def _flush(self) -> None:
+        assert self._process is not None
+        if self._process.stdin is not None and not self._process.stdin.is_closing():
+            self._process.stdin.write(b"".join(self._unwritten))
+        self._unwritten.clear()
 
     def memory(self) -> int:
         """How many bytes of memory it holds now; 0 where that can't be said."""
@@ -193,6 +200,12 @@ class Child:
         """Tell a blank child its system prompt and the client's tools; once in its life."""
         self.tools = list(listed)
         self.write(control.initialize(self.next_id(), [system], with_tools=bool(listed)))
+
+    def apply(self, settings: Json) -> None:
+        """Set what the next upstream requests carry; where that is set already it costs nothing."""
+        if settings != self._settings:
+            self._settings = settings
+            self.write(control.apply_settings(self.next_id(), settings))
 
     async def ask(self, make: Callable[[str], bytes]) -> Answered:
         """Write the control request that ``make`` gives for an id, and return its answer. Raises ``Lost``."""

@@ -48,7 +48,7 @@ async def begin(child: Child, task: Task, *, prepared: bool = False) -> None:
     """
     if not prepared:
         child.prepare(task.system, task.tools)
-    child.write(control.apply_settings(child.next_id(), task.plan.settings))
+    child.apply(task.plan.settings)
     for step in transcript.history(task.messages[:-1], task.request.model):
         if not step.awaited:
             child.write(step.line)
@@ -77,7 +77,7 @@ def _ask(child: Child, task: Task) -> None:
 
 def follow(child: Child, task: Task) -> None:
     """Give a child that holds the conversation the user's next message."""
-    child.write(control.apply_settings(child.next_id(), task.plan.settings))
+    child.apply(task.plan.settings)
     _ask(child, task)
 
 
@@ -88,7 +88,7 @@ async def answer(child: Child, task: Task, results: dict[str, ToolResult]) -> No
             calls = [(await child.call(call_id), result) for call_id, result in results.items()]
     except TimeoutError as error:
         raise Lost("the claude CLI never made a tool call that the model asked for") from error
-    child.write(control.apply_settings(child.next_id(), task.plan.settings))
+    child.apply(task.plan.settings)
     child.turns.resume()
     for call, result in calls:
         child.write(control.mcp_result(call.request_id, call.rpc_id, tools.call_result(result)))

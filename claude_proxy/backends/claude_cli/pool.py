@@ -168,7 +168,7 @@ class Pool:
         self._changed.set()
 
     def turn_answered(self) -> None:
-        """Say that a turn has its first event, so that starting a spare is in nobody's way any more."""
+        """Say that a turn's client has its first delta, so that starting a spare is in nobody's way any more."""
         if self._backoff.answered(self.clock()):
             self._changed.set()
 
@@ -261,6 +261,7 @@ class Pool:
         if prepared is not None:
             told = self._prediction.guess(model)
             child.prepare(told.system, told.tools)
+            child.apply(told.settings)
         self._ids += 1
         member = _Member(ChildState(self._ids, model, prepared=prepared, since=self.clock()), child)
         self._members[self._ids] = member

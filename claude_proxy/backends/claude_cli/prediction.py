@@ -18,6 +18,8 @@ class Preparation:
     key: str
     system: str
     tools: Sequence[Json]
+    settings: Json = field(default_factory=dict)
+    """No part of the key: they can be set anew."""
 
 
 @dataclass(slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,26 +66,36 @@ def image_losses(messages: Sequence[Message]) -> tuple[str, ...]:
     return ()
 
 
-def fingerprint(request: Request, messages: Sequence[Message], notes: Sequence[str], *, client: str) -> str:
-    """Give the digest of a conversation up to and including an assistant's turn.
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """The digest of a conversation up to and including an assistant's turn; it grows with the conversation.
 
-    It covers all that a child can't be told anew (client, model, system prompt with its ``notes``, tools) and the
+    It covers all that a child can't be told anew (client, model, system prompt with its notes, tools) and the
     history, and is blind to what a client doesn't carry back: thinking, white space at the ends of the model's text,
     how text is split, how arguments are written. Parameters never decide.
     """
-    digest = hashlib.sha256()
-    head = [
-        client,
-        request.model,
-        system_prompt(request, notes),
-        [[tool.name, tool.description or "", tools.plain_schema(tool.input_schema)[0]] for tool in request.tools],
-    ]
-    digest.update(_canonical(head))
-    for message in messages:
-        # A user's white space is the user's: the client has it as it was sent.
-        clean: Callable[[str], str] = str.strip if message.role == "assistant" else str
-        digest.update(_canonical([message.role, _essence(message.content, clean)]))
-    return digest.hexdigest()
+
+    _digest: hashlib._Hash
+
+    @property
+    def key(self) -> str:
+        """The digest of all so far."""
+        return self._digest.hexdigest()
+
+    def then(self, messages: Iterable[Message]) -> Fingerprint:
+        """Give the fingerprint of the conversation with these messages more."""
+        digest = self._digest.copy()
+        for message in messages:
+            # A user's white space is the user's: the client has it as it was sent.
+            clean: Callable[[str], str] = str.strip if message.role == "assistant" else str
+            digest.update(_canonical([message.role, _essence(message.content, clean)]))
+        return Fingerprint(digest)
+
+
+def fingerprint(request: Request, notes: Sequence[str], *, client: str) -> Fingerprint:
+    """Give the fingerprint of a conversation without a message yet; ``notes`` are added to its system prompt."""
+    listed = [[tool.name, tool.description or "", tools.plain_schema(tool.input_schema)[0]] for tool in request.tools]
+    return Fingerprint(hashlib.sha256(_canonical([client, request.model, system_prompt(request, notes), listed])))
 
 
 def _canonical(value: Any) -> bytes:

@@ -27,7 +27,7 @@ def _nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def not_bundled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the ``cli`` extra not be installed."""
-    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    monkeypatch.setattr(binary, "_bundled", tuple)
 
 
 def make(folder: Path, says: str, *, name: str = "claude", before: str = "") -> str:

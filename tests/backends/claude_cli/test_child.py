@@ -14,6 +14,7 @@ import pytest
 from real_cli import MakeReal, Real, assistant, is_alive, until, user
 
 from claude_proxy.backends.claude_cli import policy, pool
+from claude_proxy.backends.claude_cli.child import Child
 from claude_proxy.canon.blocks import Text
 from claude_proxy.canon.request import Tool
 from claude_proxy.errors import BadRequest, ProxyError, Unavailable, UpstreamError, UpstreamTimeout
@@ -271,3 +272,30 @@ async def test_what_was_asked_only_once_is_no_guess(make_fake: MakeReal) -> None
     assert not any(member.state.prepared for member in members.values())
     await fake.ask(user("hi"), system=(Text(text="It is 1 o'clock."),))
     await until(lambda: any(member.state.prepared for member in members.values()))
+
+
+async def test_settings_are_told_only_when_they_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The CLI needs milliseconds to take them, in the way of every next turn."""
+    child = Child(["claude"], {}, "/")
+    written: list[bytes] = []
+    monkeypatch.setattr(child, "write", written.append)
+    for effort in ("low", "low", None, None, "low"):
+        child.apply({"effortLevel": effort})
+    assert [line.split(b'"effortLevel":')[1][:5] for line in written] == [b'"low"', b"null}", b'"low"']
+
+
+async def test_what_is_written_at_once_arrives_in_one_piece(make_fake: MakeReal) -> None:
+    """A write wakes the process up, which competes with us for the processor."""
+    fake = await make_fake()
+    first = await fake.ask(user("hi"))
+    ((member,),) = [list(fake.backend._pool._members.values())]
+    pieces: list[bytes] = []
+    stdin = member.child._process.stdin  # type: ignore[union-attr]  # it runs
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stdin, "write", pieces.append)
+        member.child.write(b"1\n")
+        member.child.write(b"2\n", b"3\n")
+        assert pieces == []
+        await asyncio.sleep(0)
+    assert pieces == [b"1\n2\n3\n"]
+    assert first.text == "fine"

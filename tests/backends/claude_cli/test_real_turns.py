@@ -350,3 +350,15 @@ async def test_max_tokens_is_each_requests_own_within_a_tool_loop(real: Real) ->
     messages += [second.said, results_for(second.reply, "sun")]
     await real.ask(*messages, tools=(WEATHER,))
     assert [body["max_tokens"] for body in real.upstream] == [777, 4321, 128_000]
+
+
+async def test_parameters_hold_for_the_next_turn_and_change_with_it(make_real: MakeReal) -> None:
+    """They are told to a process only when they change, and every upstream request has them."""
+    real = await make_real()
+    talk = [user("hi")]
+    for temperature in (0.25, 0.25, None, 0.5, 0.5):
+        outcome = await real.ask(*talk, model="claude-sonnet-4-6", temperature=temperature)
+        assert outcome.turn.losses == []
+        talk += [outcome.said, user("more")]
+    assert [seen.body.get("temperature") for seen in real.simulator.seen] == [0.25, 0.25, None, 0.5, 0.5]
+    assert len(real.pids()) <= 2

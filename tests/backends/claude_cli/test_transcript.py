@@ -55,7 +55,7 @@ TOLD = (user("hi"), assistant("hello"), user("weather?"), assistant("Let me look
 def printed(*messages: Message, client: str = "a", notes: tuple[str, ...] = (), **changed: Any) -> str:
     """Give a fingerprint of ``REQUEST`` with something changed."""
     request = msgspec.structs.replace(REQUEST, **changed)
-    return transcript.fingerprint(request, messages or TOLD, notes, client=client)
+    return transcript.fingerprint(request, notes, client=client).then(messages or TOLD).key
 
 
 # -- history ----------------------------------------------------------------------------------------------------------
