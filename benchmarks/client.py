@@ -30,15 +30,25 @@ async def timed(pieces: AsyncIterator[bool]) -> float:
 
 async def straight_upstream(ready: Setting) -> AsyncIterator[bool]:
     """Ask the simulator itself."""
-    body = {"max_tokens": 100, "messages": [HI]}
-    async for event in events(ready, f"{ready.upstream}/v1/messages", body):
+    async for event in upstream_events(ready):
         yield event["type"] == "content_block_delta"
+
+
+def upstream_events(ready: Setting) -> AsyncIterator[Json]:
+    """Ask the simulator itself; give its events."""
+    body = {"max_tokens": 100, "messages": [HI]}
+    return events(ready, f"{ready.upstream}/v1/messages", body)
+
+
+def chunks(ready: Setting, body: Json) -> AsyncIterator[Json]:
+    """Ask our server; give the chunks of its answer."""
+    return events(ready, f"{ready.server}/chat/completions", body)
 
 
 async def completion(ready: Setting, talk: list[Json], **fields: Any) -> AsyncIterator[bool]:
     """Send a conversation to our server, and add the answer to it."""
     said: Json = {"role": "assistant", "content": ""}
-    async for chunk in events(ready, f"{ready.server}/chat/completions", {"messages": talk, **fields}):
+    async for chunk in chunks(ready, {"messages": talk, **fields}):
         for delta in (choice["delta"] for choice in chunk["choices"]):
             said["content"] += delta.get("content") or ""
             for call in delta.get("tool_calls") or ():

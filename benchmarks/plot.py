@@ -11,8 +11,10 @@ Figures = dict[str, Any]
 
 
 def save(results: Figures, file: Path) -> None:
-    """Draw what was measured, a panel for each part, and write it as PNG."""
+    """Draw what was measured, a panel for each part, and write it as PNG; some parts have nothing to draw."""
     panels = [part for part in _PANELS if part in results]
+    if not panels:
+        return
     figure = Figure(figsize=(9, 3.5 * len(panels)), layout="constrained")
     figure.suptitle("{rounds} rounds, {cores} cores, claude {claude}".format(**results))
     for axes, part in zip(figure.subplots(len(panels), squeeze=False)[:, 0], panels, strict=True):
@@ -43,9 +45,9 @@ def _throughput(axes: Any, results: Figures) -> None:
 
 
 def _streaming(axes: Any, results: Figures) -> None:
-    axes.boxplot([side["all_gaps_ms"] for side in results.values()], vert=False)
+    axes.boxplot([side["all_delays_ms"] for side in results.values()], vert=False)
     axes.set_yticks(range(1, len(results) + 1), list(results))
-    axes.set_xlabel("ms between deltas")
+    axes.set_xlabel("ms that a delta is on its way")
 
 
 def _mixed(axes: Any, results: Figures) -> None:

@@ -17,23 +17,30 @@ from typing import Any
 import gaps
 import latency
 import mixed
+import queue_up
 import throughput
 from rich.console import Console
-from setting import Setting, setting
+from setting import ROOMY, Setting, setting
 from tables import show
 
 from claude_proxy.backends.claude_cli.binary import find_binary
+from claude_proxy.config.schema import ClaudeCliConfig
 
 Figures = dict[str, Any]
-_PACE = ("--gap-ms", str(gaps.GAP_MS))
+_PACE = ("--gap-ms", str(gaps.GAP_MS), "--stamped")
 _Part = Callable[[Setting, argparse.Namespace], Awaitable[Figures]]
-_PARTS: dict[str, tuple[tuple[str, ...], _Part]] = {
-    "first-delta": ((), lambda ready, asked: latency.run(ready, asked.rounds)),
-    "throughput": ((), lambda ready, asked: throughput.run(ready, min(asked.rounds, 2), asked.requests)),
-    "streaming": (_PACE, lambda ready, asked: gaps.run(ready, min(asked.rounds, 3))),
-    "mixed": ((), lambda ready, asked: mixed.run(ready, asked.mixed)),
+_DEFAULT = ClaudeCliConfig().max_processes
+_PARTS: dict[str, tuple[tuple[str, ...], int, _Part]] = {
+    "first-delta": ((), ROOMY, lambda ready, asked: latency.run(ready, asked.rounds)),
+    "throughput": ((), _DEFAULT, lambda ready, asked: throughput.run(ready, min(asked.rounds, 3), asked.requests)),
+    "streaming": (_PACE, ROOMY, lambda ready, asked: gaps.run(ready, asked.rounds)),
+    "mixed": ((), ROOMY, lambda ready, asked: mixed.run(ready, asked.mixed)),
+    "queue": ((), _DEFAULT, lambda ready, asked: queue_up.run(ready, asked.queue)),
 }
-"""For each part the simulator's options, and what to run."""
+"""For each part the simulator's options, how many processes the server may have, and what to run."""
+
+_APART = ("mixed", "queue")
+"""Parts that are asked for with a number of turns, in the place of the others."""
 
 _PART_SECONDS = 180
 """How long a part may take, and the seconds for each round and each mixed turn beside."""
@@ -45,29 +52,32 @@ async def run(options: argparse.Namespace, folder: Path) -> Figures:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, signal.raise_signal, signal.SIGINT)
     results: Figures = {"rounds": options.rounds, "cores": os.cpu_count()}
     results["claude"] = (await asyncio.to_thread(find_binary)).version
-    limit = _PART_SECONDS + _ROUND_SECONDS * options.rounds + _TURN_SECONDS * (options.mixed or 0)
+    turns = sum(getattr(options, part) or 0 for part in _APART)
+    limit = _PART_SECONDS + _ROUND_SECONDS * options.rounds + _TURN_SECONDS * turns
     for name in options.only:
-        pace, part = _PARTS[name]
-        async with asyncio.timeout(limit), setting(folder, *pace) as ready:
+        pace, processes, part = _PARTS[name]
+        async with asyncio.timeout(limit), setting(folder, *pace, max_processes=processes) as ready:
             results[name] = await part(ready, options)
     return results
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parts = [part for part in _PARTS if part != "mixed"]
+    parts = [part for part in _PARTS if part not in _APART]
     parser.add_argument("--rounds", type=int, default=8, help="how often each side is measured (default: 8)")
     parser.add_argument("--requests", type=int, default=16, help="for the throughput, a round (default: 16)")
     parser.add_argument("--only", nargs="+", choices=parts, help="measure these parts only")
     parser.add_argument(
         "--mixed", type=int, metavar="N", help="make N turns of all kinds instead, and watch the memory"
     )
+    parser.add_argument(
+        "--queue", type=int, metavar="N", help="make N requests instead, 16 at once, and watch their order"
+    )
     parser.add_argument("--json", type=Path, metavar="PATH", help="write all figures to this file, too")
     parser.add_argument("--plot", type=Path, metavar="PATH", help="draw the results as a PNG, too")
     options = parser.parse_args()
-    options.only = options.only or ([] if options.mixed else parts)
-    if options.mixed:
-        options.only.append("mixed")
+    apart = [part for part in _APART if getattr(options, part)]
+    options.only = [*(options.only or ([] if apart else parts)), *apart]
     return options
 
 

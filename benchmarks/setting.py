@@ -15,7 +15,8 @@ from processes import at_rest, line_of, started
 from claude_proxy.backends.claude_cli.binary import find_binary
 
 MODEL = "claude-sonnet-4-6"  # one that can be made to call a tool
-MAX_PROCESSES = 8
+ROOMY = 8
+"""Processes for the parts that keep conversations of several sides: none shall push another out."""
 Json = dict[str, Any]
 
 
@@ -41,14 +42,14 @@ class Setting:
 
 
 @asynccontextmanager
-async def setting(folder: Path, *pace: str) -> AsyncIterator[Setting]:
+async def setting(folder: Path, *pace: str, max_processes: int = ROOMY) -> AsyncIterator[Setting]:
     """Start both. ``pace`` are options for the simulator; without any it answers at once."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANTHROPIC_", "CLAUDE", "XDG_"))}
     own = {"CLAUDE_CONFIG_DIR": str(folder / "config"), "CLAUDE_CODE_OAUTH_TOKEN": "dummy", "NO_PROXY": "127.0.0.1"}
     env, file = {**kept, **own, "HOME": str(folder), "TMPDIR": str(folder)}, folder / "config.yaml"
     async with started("claude_proxy.simulator", "--lenient", *pace, env=env, cwd=folder) as simulator:
         upstream = (await line_of(simulator)).decode().strip()
-        cli = f"{{base-url: '{upstream}', warm-models: [{MODEL}], max-processes: {MAX_PROCESSES}}}"
+        cli = f"{{base-url: '{upstream}', warm-models: [{MODEL}], max-processes: {max_processes}}}"
         file.write_text(f"port: 0\nlog-format: json\nclaude-cli: {cli}\n")
         command = ("claude_proxy", "--config", str(file), "serve", "--log-level", "error")
         # No limit of the client's own: what waits shall wait in the server.

@@ -15,7 +15,7 @@ from claude_proxy.backends.claude_cli import argv, catalog, control, conversatio
 from claude_proxy.backends.claude_cli.catalog import Knowledge
 from claude_proxy.backends.claude_cli.child import Child
 from claude_proxy.canon.blocks import AnyBlock, Text, ToolResult, ToolUse
-from claude_proxy.canon.events import BlockStart, TextDelta
+from claude_proxy.canon.events import AnyEvent, BlockStart, TextDelta
 from claude_proxy.canon.request import Message, Tool, ToolChoice
 from claude_proxy.canon.request import Request as Asked
 
@@ -70,6 +70,12 @@ class Driven:
         await conversation.begin(self.child, task, prepared=prepared)
         async for has_content in self._pieces():
             yield has_content
+
+    async def begun(self, task: conversation.Task) -> AsyncIterator[AnyEvent]:
+        """Begin the conversation, and give the events themselves."""
+        await conversation.begin(self.child, task)
+        async for event in self.child.events():
+            yield event
 
     async def follow(self) -> AsyncIterator[bool]:
         """Say the next thing."""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from gaps import BASE as STRAIGHT
 from gaps import GAP_MS
 from latency import BASE, PROCESS
 from rich.console import Console
@@ -57,16 +58,13 @@ def _throughput(results: Figures, console: Console) -> None:
 
 
 def _streaming(results: Figures, console: Console) -> None:
-    columns = ("median ms", f"p95 off {GAP_MS} ms", "most off", "most at once", "deltas")
-    rows = [
-        (
-            name,
-            *(f"{side[key]:.2f}" for key in ("median_gap_ms", "p95_deviation_ms", "most_deviation_ms")),
-            *(str(side[key]) for key in ("most_together", "deltas")),
-        )
-        for name, side in results.items()
-    ]
-    _table(console, "gap between deltas", columns, rows)
+    columns = ("median ms", "p95 ms", "p95 over straight", "median gap ms", "most at once", "deltas")
+    rows = []
+    for name, side in results.items():
+        over = f"{side['p95_delay_ms'] - results[STRAIGHT]['p95_delay_ms']:.2f}" if name.startswith("ours") else ""
+        times = [f"{side[key]:.2f}" for key in ("median_delay_ms", "p95_delay_ms", "median_gap_ms")]
+        rows.append((name, *times[:2], over, times[2], str(side["most_together"]), str(side["deltas"])))
+    _table(console, f"a delta's way, every {GAP_MS} ms", columns, rows)
 
 
 def _mixed(results: Figures, console: Console) -> None:
@@ -78,4 +76,17 @@ def _mixed(results: Figures, console: Console) -> None:
     console.print("{seconds:.0f} s, {per_second:.1f} turns a second".format(**results))
 
 
-_TABLES = {"first-delta": _first_delta, "throughput": _throughput, "streaming": _streaming, "mixed": _mixed}
+def _queue(results: Figures, console: Console) -> None:
+    columns = ("seconds", "most processes", "most overtaken by")
+    row = (str(results["requests"]), f"{results['seconds']:.0f}", *(str(results[key]) for key in _QUEUE))
+    _table(console, "requests, 16 at once", columns, [row])
+
+
+_QUEUE = ("most_processes", "most_overtaken")
+_TABLES = {
+    "first-delta": _first_delta,
+    "throughput": _throughput,
+    "streaming": _streaming,
+    "mixed": _mixed,
+    "queue": _queue,
+}

@@ -101,6 +101,19 @@ def test_loads_and_streams_are_measured(tmp_path: Path) -> None:
     streams = results["streaming"].values()
     assert len({stream["deltas"] for stream in streams}) == 1  # each has all that the upstream sends
     assert all(len(stream["all_gaps_ms"]) == stream["deltas"] - 1 > 10 for stream in streams)
+    # A delay is the difference of two processes' readings of one clock: wrong by a unit or a base it is far off.
+    assert all(0 < min(stream["all_delays_ms"]) < stream["median_delay_ms"] < 1000 for stream in streams)
+
+
+def test_requests_that_queue_up_are_counted(tmp_path: Path) -> None:
+    """All are answered, by no more processes than allowed, and who came first is served first."""
+    results, output = measured(tmp_path, "--queue", "6")
+    part = results["queue"]
+
+    assert part["requests"] == 6
+    assert 1 < part["most_processes"] <= 4
+    assert part["most_overtaken"] < 4
+    assert "requests, 16 at once" in output
 
 
 def test_mixed_turns_are_sampled(tmp_path: Path) -> None:

@@ -15,11 +15,11 @@ from claude_proxy.simulator.demo import answer
 from claude_proxy.simulator.script import Json, Reply
 
 
-async def run(port: int, *, demo: bool, strict: bool, gap_ms: float | None = None) -> None:
+async def run(port: int, *, demo: bool, strict: bool, gap_ms: float | None = None, stamped: bool = False) -> None:
     """Serve until a signal comes."""
 
     def paced(body: Json) -> Reply:
-        return replace(answer(body), gap_seconds=(gap_ms or 0) / 1000)
+        return replace(answer(body), gap_seconds=(gap_ms or 0) / 1000, stamped=stamped)
 
     stop = asyncio.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
@@ -38,8 +38,10 @@ def main() -> None:
     parser.add_argument("--demo", action="store_true", help="answer as the demo does")
     parser.add_argument("--lenient", action="store_true", help="refuse nothing that the real API would")
     parser.add_argument("--gap-ms", type=float, help="answer as the demo does, with this wait after each delta")
+    parser.add_argument("--stamped", action="store_true", help="with --gap-ms: each delta is the time when it is sent")
     options = parser.parse_args()
-    asyncio.run(run(options.port, demo=options.demo, strict=not options.lenient, gap_ms=options.gap_ms))
+    pace = {"gap_ms": options.gap_ms, "stamped": options.stamped}
+    asyncio.run(run(options.port, demo=options.demo, strict=not options.lenient, **pace))
 
 
 if __name__ == "__main__":

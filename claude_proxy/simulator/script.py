@@ -24,6 +24,7 @@ class Reply:
         deltas: The first text block's deltas, exactly.
         first_byte_seconds: The wait before the response begins.
         gap_seconds: The wait after each delta.
+        stamped: Each delta of text is the moment when it is sent, by ``time.monotonic``, for who measures its way.
         status: The HTTP status; other than 200, ``error`` is the whole answer.
         error: ``{"type": …, "message": …}``.
         headers: Response headers, put over the simulator's own.
@@ -41,6 +42,7 @@ class Reply:
     deltas: tuple[str, ...] | None = None
     first_byte_seconds: float = 0
     gap_seconds: float = 0
+    stamped: bool = False
     status: int = 200
     error: Json | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -60,6 +62,7 @@ class ReplyFields(TypedDict, total=False):
     deltas: tuple[str, ...] | None
     first_byte_seconds: float
     gap_seconds: float
+    stamped: bool
     headers: Mapping[str, str]
     error: Json | None
     error_after: int | None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import msgspec
 from aiohttp import web
@@ -31,6 +32,8 @@ async def stream(call: Call, reply: Reply, rendered: Rendered, seen: Seen) -> we
         if reply.error_after is not None and (deltas >= reply.error_after or kind == "message_delta") and sent:
             await response.write(sse_event("error", _encode(call.failure(reply.error or _DEFAULT_ERROR))))
             break
+        if reply.stamped and "text" in event.get("delta", ()):
+            event["delta"]["text"] = f"{time.monotonic()} "
         await response.write(sse_event(kind, _encode(event)))
         if kind == "content_block_delta":
             deltas += 1

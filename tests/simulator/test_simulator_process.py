@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 
-@pytest.mark.parametrize("flags", [[], ["--demo"], ["--lenient"]])
+@pytest.mark.parametrize("flags", [[], ["--demo"], ["--lenient"], ["--gap-ms", "1", "--stamped"]])
 async def test_prints_its_url_and_ends_at_a_signal(flags: list[str]) -> None:
     """Its first line is where it listens; SIGTERM ends it cleanly."""
     process = await asyncio.create_subprocess_exec(
@@ -25,7 +25,7 @@ async def test_prints_its_url_and_ends_at_a_signal(flags: list[str]) -> None:
             aiohttp.ClientSession(url, headers=headers) as client,
             client.post("/v1/messages", json=body) as response,
         ):
-            assert ("x-claude-proxy-demo" in response.headers) is (flags == ["--demo"])
+            assert ("x-claude-proxy-demo" in response.headers) is bool({"--demo", "--gap-ms"} & {*flags})
             assert response.status == 200
         process.send_signal(signal.SIGTERM)
         assert await process.wait() == 0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -399,3 +401,17 @@ async def test_demo_over_http(http: aiohttp.ClientSession) -> None:
     ):
         assert response.headers["x-claude-proxy-demo"] == "1"
         assert (await response.read()).count(b"text_delta") > 10
+
+
+async def test_stamped_deltas_say_when_they_were_sent(simulator: Simulator, http: aiohttp.ClientSession) -> None:
+    """``stamped`` makes each delta of text the moment when it goes out, by the clock that all processes share."""
+    simulator.queue.append(text("one two three", stamped=True, gap_seconds=0.01))
+    before = time.monotonic()
+    async with http.post("/v1/messages", json={**BODY, "stream": True}) as response:
+        lines = (await response.text()).splitlines()
+    events = [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: {")]
+    stamps = [float(event["delta"]["text"]) for event in events if event["type"] == "content_block_delta"]
+    assert len(stamps) == 3
+    assert [before, *stamps] == sorted([before, *stamps])
+    assert stamps[1] - stamps[0] >= 0.009
+    assert stamps[-1] <= time.monotonic()

@@ -290,7 +290,7 @@ async def test_what_is_written_at_once_arrives_in_one_piece(make_fake: MakeReal)
     first = await fake.ask(user("hi"))
     ((member,),) = [list(fake.backend._pool._members.values())]
     pieces: list[bytes] = []
-    stdin = member.child._process.stdin  # type: ignore[union-attr]  # it runs
+    stdin = member.child._process.stdin
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stdin, "write", pieces.append)
         member.child.write(b"1\n")
