@@ -79,8 +79,10 @@ class _Result(msgspec.Struct):
 
 
 def _decode_result(raw: _Result) -> AnyBlock:
-    items = [{"type": "text", "text": raw.content}] if isinstance(raw.content, str) else raw.content
-    blocks = tuple(decode_block(item) for item in items or ())
+    items = raw.content or []
+    if isinstance(items, str):
+        items = [{"type": "text", "text": items}]
+    blocks = tuple(map(decode_block, items))
     return ToolResult(
         tool_use_id=raw.tool_use_id,
         content=tuple(b for b in blocks if isinstance(b, Text | Image | Document | Opaque)),

@@ -258,3 +258,10 @@ def test_an_error_event_raises_its_error(kind: str, cls: type[errors.ProxyError]
 def test_an_error_without_a_message_says_so() -> None:
     """There is always something to read."""
     assert error_from_json({}).message == "the upstream gave an error without a message"
+
+
+@pytest.mark.parametrize("nothing", ["", None, []])
+def test_a_result_of_nothing_has_no_block(nothing: Any) -> None:
+    """K05: the API takes an empty string, and refuses an empty text block in its place."""
+    raw = {"type": "tool_result", "tool_use_id": "t", "content": nothing}
+    assert decode_block(raw) == ToolResult(tool_use_id="t")
