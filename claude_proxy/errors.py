@@ -23,12 +23,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 
 class ProxyError(Exception):
     """A failure with what a client needs to know of it.
 
     ``message`` says what went wrong and what to do, ``param`` names the request field at fault, ``retry_after`` is in
-    seconds, ``reset_at`` in Unix seconds.
+    seconds, ``reset_at`` in Unix seconds, ``details`` is what an Anthropic client's program reads (``error.details``).
     """
 
     status = 500
@@ -44,12 +46,14 @@ class ProxyError(Exception):
         status: int | None = None,
         retry_after: float | None = None,
         reset_at: float | None = None,
+        details: Mapping[str, object] | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
         self.param = param
         self.retry_after = retry_after
         self.reset_at = reset_at
+        self.details = details
         if code is not None:
             self.code = code
         if status is not None:

@@ -5,9 +5,8 @@ Source: https://platform.openai.com/docs/guides/error-codes.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from claude_proxy.canon.blocks import Json
+from claude_proxy.dialects.retry import retry_fields
 from claude_proxy.errors import ProxyError
 
 _TYPES = {
@@ -26,14 +25,6 @@ def error_object(error: ProxyError) -> Json:
         "type": _TYPES.get(error.kind, error.kind),
         "param": error.param,
         "code": error.code,
+        **retry_fields(error),
     }
-    if error.retry_after is not None:
-        body["retry_after"] = error.retry_after
-    if error.reset_at is not None:
-        body["reset_at"] = rfc3339(error.reset_at)
     return {"error": body}
-
-
-def rfc3339(seconds: float) -> str:
-    """Write Unix seconds as people and their programs read them: whole seconds, in UTC."""
-    return datetime.fromtimestamp(int(seconds), UTC).isoformat().replace("+00:00", "Z")

@@ -5,21 +5,16 @@ No empty or blank text block ever comes out, since the Messages API refuses thos
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Callable
-from urllib.parse import unquote_to_bytes
 
-from claude_proxy.canon.blocks import Document, Image, Source, Text
-from claude_proxy.dialects.chat_wire import ImageUrl, Part, lost_fields, take
+from claude_proxy.canon.blocks import Document, Image, Text
+from claude_proxy.dialects.chat_wire import ImageUrl, Part
+from claude_proxy.dialects.fields import lost_fields, take
+from claude_proxy.dialects.media import file_source, image_source
 from claude_proxy.errors import BadRequest
 
 Content = str | list[object] | None
 """``content`` as it may come, in a message of any role."""
-
-_IMAGE_TYPES = {"image/png": "image/png", "image/jpeg": "image/jpeg", "image/jpg": "image/jpeg"} | {
-    kind: kind for kind in ("image/gif", "image/webp")
-}
 
 
 def texts(content: Content, where: str, losses: list[str]) -> list[Text]:
@@ -80,17 +75,7 @@ def _read_image(part: Part, path: str, losses: list[str]) -> list[Text | Image |
     image = part.image_url if isinstance(part.image_url, ImageUrl) else ImageUrl(part.image_url)
     if image.detail not in (None, "auto"):
         losses.append("image_url.detail")
-    return [Image(source=_image_source(image.url.strip(), f"{where}.url"), cache_control=part.cache_control)]
-
-
-def _image_source(url: str, where: str) -> Source:
-    if _is_web(url):
-        return Source(type="url", url=url)
-    media_type, data = _data_uri(url, where)
-    known = _IMAGE_TYPES.get(media_type)
-    if known is None:
-        raise BadRequest(f"{where}: {media_type or 'no type'} isn't one of PNG, JPEG, GIF and WebP", param=where)
-    return Source(type="base64", media_type=known, data=_base64(data, where))
+    return [Image(source=image_source(image.url.strip(), f"{where}.url"), cache_control=part.cache_control)]
 
 
 def _read_file(part: Part, path: str, _: list[str]) -> list[Text | Image | Document]:
@@ -101,55 +86,8 @@ def _read_file(part: Part, path: str, _: list[str]) -> list[Text | Image | Docum
         raise BadRequest(f"{where}.file_id: no files are stored here: send file_data", param=f"{where}.file_id")
     if not part.file.file_data:
         raise BadRequest(f"{where}.file_data: a file needs its data", param=f"{where}.file_data")
-    source = _file_source(part.file.file_data.strip(), f"{where}.file_data")
+    source = file_source(part.file.file_data.strip(), f"{where}.file_data")
     return [Document(source=source, title=part.file.filename or None, cache_control=part.cache_control)]
-
-
-def _file_source(url: str, where: str) -> Source:
-    if _is_web(url):
-        return Source(type="url", url=url)
-    media_type, data = _data_uri(url, where)
-    if media_type == "application/pdf":
-        return Source(type="base64", media_type=media_type, data=_base64(data, where))
-    if media_type.startswith("text/"):
-        # The Messages API has one text type; what the text is written in, the model sees by itself.
-        return Source(type="text", media_type="text/plain", data=_decoded(url, data, where))
-    raise BadRequest(f"{where}: {media_type or 'no type'} is neither a PDF nor text", param=where)
-
-
-def _is_web(url: str) -> bool:
-    return url[:8].lower().startswith(("http://", "https://"))
-
-
-def _data_uri(url: str, where: str) -> tuple[str, str]:
-    """Give a data URI's media type (without parameters, in lower case) and what stands behind its comma."""
-    head, comma, data = url.partition(",")
-    if not comma or not head[:5].lower() == "data:":
-        raise BadRequest(f"{where}: only http, https and data URLs can be read", param=where)
-    return head[5:].partition(";")[0].strip().lower(), data
-
-
-def _base64(data: str, where: str) -> str:
-    """Give base64 without white space, having made sure that it is some."""
-    packed = "".join(data.split())
-    try:
-        if not base64.b64decode(packed, validate=True):
-            raise BadRequest(f"{where}: it holds no data", param=where)
-    except (binascii.Error, ValueError) as error:
-        raise BadRequest(f"{where}: it isn't valid base64: {error}", param=where) from error
-    return packed
-
-
-def _decoded(url: str, data: str, where: str) -> str:
-    encoded = url.partition(",")[0].lower().endswith(";base64")
-    content = base64.b64decode(_base64(data, where)) if encoded else unquote_to_bytes(data)
-    try:
-        text = content.decode()
-    except UnicodeDecodeError as error:
-        raise BadRequest(f"{where}: the text isn't UTF-8", param=where) from error
-    if not text or text.isspace():
-        raise BadRequest(f"{where}: it holds no data", param=where)
-    return text
 
 
 _READERS: dict[str, Callable[[Part, str, list[str]], list[Text | Image | Document]]] = {

@@ -24,7 +24,7 @@ _OFF = Reasoning(mode="off")
 def reasoning(wire: ChatRequest) -> Reasoning:
     """Read how much the model shall think, and whether the client wants to read it."""
     asked = (
-        _by_effort(wire.reasoning_effort, "reasoning_effort"),
+        by_effort(wire.reasoning_effort, "reasoning_effort"),
         _by_options(wire.reasoning or ReasoningOptions()),
         _by_thinking(wire.thinking),
     )
@@ -39,7 +39,8 @@ def reasoning(wire: ChatRequest) -> Reasoning:
     )
 
 
-def _by_effort(given: str | None, where: str) -> Reasoning | None:
+def by_effort(given: str | None, where: str) -> Reasoning | None:
+    """Read an effort level by OpenAI's name; ``None`` where none is given."""
     if given is None:
         return None
     if given not in _EFFORTS:
@@ -49,13 +50,13 @@ def _by_effort(given: str | None, where: str) -> Reasoning | None:
 
 
 def _by_options(given: ReasoningOptions) -> Reasoning | None:
-    by_effort = _by_effort(given.effort, "reasoning.effort")
-    if given.enabled is False or by_effort == _OFF:
+    effort = by_effort(given.effort, "reasoning.effort")
+    if given.enabled is False or effort == _OFF:
         return _OFF
-    if not given.enabled and by_effort is None and given.max_tokens is None:
+    if not given.enabled and effort is None and given.max_tokens is None:
         return None
     budget = _budget(given.max_tokens, "reasoning.max_tokens")
-    return Reasoning(mode="on", effort=by_effort.effort if by_effort else None, budget_tokens=budget, visible=True)
+    return Reasoning(mode="on", effort=effort.effort if effort else None, budget_tokens=budget, visible=True)
 
 
 def _by_thinking(given: ThinkingOptions | None) -> Reasoning | None:

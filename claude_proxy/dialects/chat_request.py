@@ -15,14 +15,13 @@ import msgspec
 from claude_proxy.canon import schemas
 from claude_proxy.canon.blocks import Json, Text
 from claude_proxy.canon.request import Request
-from claude_proxy.dialects import chat_tools
+from claude_proxy.dialects import chat_tools, parameters
 from claude_proxy.dialects.base import Parsed
 from claude_proxy.dialects.chat_messages import Conversation
 from claude_proxy.dialects.chat_reasoning import reasoning
-from claude_proxy.dialects.chat_wire import ChatRequest, take
+from claude_proxy.dialects.chat_wire import ChatRequest
+from claude_proxy.dialects.fields import take, understood
 from claude_proxy.errors import BadRequest
-
-_JSON_OBJECT = "Answer with exactly one JSON object: no code fence, and no words before or after it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +38,11 @@ class ChatOptions:
 
 def parse(body: bytes) -> Parsed:
     """Translate a request's body."""
-    try:
-        raw = msgspec.json.decode(body)
-        return _parsed(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise BadRequest(f"the body isn't valid JSON: {error}") from error
-    except RecursionError as error:
-        raise BadRequest("the body is nested too deeply") from error
+    return understood(body, _parsed)
 
 
-def _parsed(raw: Any) -> Parsed:
+def _parsed(body: bytes) -> Parsed:
+    raw = msgspec.json.decode(body)
     wire = take(raw, ChatRequest)
     _refuse_other_meanings(wire)
     losses = list(_unknown(raw))
@@ -58,7 +52,7 @@ def _parsed(raw: Any) -> Parsed:
     turns = conversation.turns()
     tools, choice = chat_tools.toolbox(wire, losses)
     json_object, schema = _format(wire, losses)
-    system = (*conversation.system, Text(text=_JSON_OBJECT)) if json_object else tuple(conversation.system)
+    system = (*conversation.system, Text(text=parameters.JSON_OBJECT)) if json_object else tuple(conversation.system)
     request = Request(
         model=wire.model or "",
         messages=turns,
@@ -66,13 +60,13 @@ def _parsed(raw: Any) -> Parsed:
         tools=tools,
         tool_choice=choice,
         max_tokens=_max_tokens(wire),
-        temperature=_temperature(wire, losses),
-        top_p=_top_p(wire),
+        temperature=parameters.temperature(wire.temperature, losses),
+        top_p=parameters.top_p(wire.top_p),
         top_k=_top_k(wire),
         stop_sequences=_stop(wire),
         reasoning=reasoning(wire),
         output_schema=schema,
-        user_id=_user(wire, losses),
+        user_id=parameters.user_id(wire.user, wire.safety_identifier, losses),
     )
     include_usage = bool(wire.stream_options and wire.stream_options.include_usage)
     return Parsed(
@@ -128,26 +122,7 @@ _CHANGES_NOTHING: dict[str, tuple[Any, ...]] = {
 def _max_tokens(wire: ChatRequest) -> int | None:
     name = "max_tokens" if wire.max_completion_tokens is None else "max_completion_tokens"
     given: int | None = getattr(wire, name)
-    if given is not None and given < 1:
-        raise BadRequest(f"{name}: it must be at least 1", param=name)
-    return given
-
-
-def _temperature(wire: ChatRequest, losses: list[str]) -> float | None:
-    given = wire.temperature
-    if given is None:
-        return None
-    if not 0 <= given <= 2:  # noqa: PLR2004 - OpenAI's scale
-        raise BadRequest("temperature: it must be between 0 and 2", param="temperature")
-    if given > 1:
-        losses.append("temperature")
-    return min(given, 1.0)
-
-
-def _top_p(wire: ChatRequest) -> float | None:
-    if wire.top_p is not None and not 0 <= wire.top_p <= 1:
-        raise BadRequest("top_p: it must be between 0 and 1", param="top_p")
-    return wire.top_p
+    return parameters.at_least_one(given, name)
 
 
 def _top_k(wire: ChatRequest) -> int | None:
@@ -159,12 +134,6 @@ def _top_k(wire: ChatRequest) -> int | None:
 def _stop(wire: ChatRequest) -> tuple[str, ...]:
     given = [wire.stop] if isinstance(wire.stop, str) else wire.stop or []
     return tuple(dict.fromkeys(text for text in given if text and not text.isspace()))
-
-
-def _user(wire: ChatRequest, losses: list[str]) -> str | None:
-    if wire.user and wire.safety_identifier and wire.user != wire.safety_identifier:
-        losses.append("safety_identifier")
-    return wire.user or wire.safety_identifier or None
 
 
 def _format(wire: ChatRequest, losses: list[str]) -> tuple[bool, Json | None]:

@@ -28,6 +28,7 @@ from claude_proxy.dialects.base import Parsed, Stamp
 from claude_proxy.dialects.chat_error import error_object
 from claude_proxy.dialects.chat_json_object import JsonObjectText
 from claude_proxy.dialects.chat_request import ChatOptions
+from claude_proxy.dialects.json_text import json_text
 from claude_proxy.errors import ProxyError, UpstreamError
 from claude_proxy.framing import sse_data
 
@@ -35,9 +36,6 @@ _encode = msgspec.json.encode
 
 _CHUNK = b'%b"choices":[{"index":0,"delta":%b,"logprobs":null,"finish_reason":%b}]%b'
 """A frame, between what is the same at the begin and at the end of all of a reply's frames."""
-
-_LINE_ENDS = ((b"\xc2\x85", rb"\u0085"), (b"\xe2\x80\xa8", rb"\u2028"), (b"\xe2\x80\xa9", rb"\u2029"))
-"""What Unicode calls line ends and SSE doesn't: some clients split a stream there, so they go out escaped."""
 
 _FINISH_REASONS = {
     "end_turn": "stop",
@@ -152,7 +150,7 @@ class ChatStream:
         if not text:
             return b""
         self._has_text = True
-        return self._delta(b'{"content":' + _json_text(text) + b"}")
+        return self._delta(b'{"content":' + json_text(text) + b"}")
 
     def thinking(self, event: ThinkingDelta) -> bytes:
         """More of the reasoning, for who asked for it."""
@@ -162,7 +160,7 @@ class ChatStream:
         self._has_blocks = True
         if not text or not self.parsed.request.reasoning.visible:
             return b""
-        return self._delta(b'{"reasoning_content":' + _json_text(text) + b"}")
+        return self._delta(b'{"reasoning_content":' + json_text(text) + b"}")
 
     def arguments(self, event: InputJsonDelta) -> bytes:
         """More of the open call's arguments."""
@@ -172,7 +170,7 @@ class ChatStream:
         if self._call is None or not piece:
             return b""
         self._call.is_argued = True
-        function = b'{"arguments":' + _json_text(piece) + b"}"
+        function = b'{"arguments":' + json_text(piece) + b"}"
         if self._options.legacy:
             return self._delta(b'{"function_call":' + function + b"}")
         return self._delta(b'{"tool_calls":[{"index":%d,"function":%b}]}' % (self._calls - 1, function))
@@ -213,14 +211,6 @@ class ChatStream:
     def _usage_chunk(self) -> bytes:
         counts = usage_object(self._usage) if self._options.include_usage else None
         return b"" if counts is None else self._head + b'"choices":[],"usage":' + _encode(counts) + b"}\n\n"
-
-
-def _json_text(text: str) -> bytes:
-    encoded = _encode(text)
-    if not encoded.isascii():
-        for raw, escaped in _LINE_ENDS:
-            encoded = encoded.replace(raw, escaped)
-    return encoded
 
 
 def usage_object(usage: Usage) -> Json | None:

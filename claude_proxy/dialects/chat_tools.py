@@ -10,8 +10,9 @@ import msgspec
 from claude_proxy.canon.blocks import Json
 from claude_proxy.canon.request import Tool, ToolChoice
 from claude_proxy.dialects import chat_wire
-from claude_proxy.dialects.chat_messages import TOOL_NAME
-from claude_proxy.dialects.chat_wire import ChatRequest, Function, lost_fields, take
+from claude_proxy.dialects.chat_wire import ChatRequest, Function
+from claude_proxy.dialects.fields import lost_fields, take
+from claude_proxy.dialects.turns import check_tool_name
 from claude_proxy.errors import BadRequest
 
 Toolbox = tuple[tuple[Tool, ...], ToolChoice | None]
@@ -56,11 +57,7 @@ def _tools(wire: ChatRequest, losses: list[str]) -> list[Tool]:
 
 def _tool(raw: Any, where: str, cache_control: Json | None, losses: list[str]) -> Tool:
     function = take(raw, Function, where)
-    if not TOOL_NAME.fullmatch(function.name):
-        raise BadRequest(
-            f"{where}.name: {function.name!r} can't be a tool's name: use 1 to 128 of a-z, A-Z, 0-9, _ and -",
-            param=f"{where}.name",
-        )
+    check_tool_name(function.name, f"{where}.name")
     losses += lost_fields(raw, Function, "tools.function.")
     extra: Json = {"strict": True} if function.strict else {}
     if marker := cache_control or function.cache_control:

@@ -1,4 +1,4 @@
-"""The shapes that Chat Completions clients send, and how a wrong one is told: always by its field. Pure.
+"""The shapes that Chat Completions clients send. Pure.
 
 Only one level is typed at a time, and every field may be null: real clients leave out, null and empty whatever they
 don't need. Source: https://platform.openai.com/docs/api-reference/chat/create.
@@ -6,19 +6,9 @@ don't need. Source: https://platform.openai.com/docs/api-reference/chat/create.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
-
-from claude_proxy.canon.blocks import Json
-from claude_proxy.errors import BadRequest
-
-Shape = TypeVar("Shape", bound=msgspec.Struct)
-
-_WRONG_TYPE = re.compile(r"(?P<what>.*?)(?: - at `\$(?P<where>.*)`)?", re.DOTALL)
-_NOTHING: tuple[Any, ...] = (None, "", [], {})
 
 
 class StreamOptions(msgspec.Struct):
@@ -161,21 +151,3 @@ class Tool(msgspec.Struct):
     type: str = "function"
     function: Any = None
     cache_control: dict[str, Any] | None = None
-
-
-def take(raw: Any, shape: type[Shape], path: str = "") -> Shape:
-    """Read ``raw`` as ``shape``; raise ``BadRequest`` naming the field under ``path`` that is of a wrong type."""
-    try:
-        return msgspec.convert(raw, shape)
-    except msgspec.ValidationError as error:
-        found = _WRONG_TYPE.fullmatch(str(error))
-        assert found is not None
-        param = (path + (found["where"] or "")).lstrip(".")
-        raise BadRequest(f"{param or 'the body'}: {found['what']}", param=param or None) from error
-
-
-def lost_fields(raw: Json, shape: type[msgspec.Struct], prefix: str = "") -> Iterator[str]:
-    """Name the fields of ``raw`` that hold something and that ``shape`` doesn't know."""
-    for name, value in raw.items():
-        if name not in shape.__struct_fields__ and value not in _NOTHING:
-            yield prefix + name

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from claude_proxy.canon.blocks import Text, ToolResult, ToolUse
-from claude_proxy.dialects.chat_messages import upstream_id
+from claude_proxy.dialects.turns import upstream_id
 
 
 def said(role: str, *texts: str) -> dict[str, Any]:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
-import httpx2
 import openai
 import pytest
 from chat_asking import STAMP, ask, reply, text, tool_use
@@ -14,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from legal_events import replies
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
+from openai_wire import Wire, wired
 
 from claude_proxy.canon.blocks import Text, Thinking, ToolUse
 from claude_proxy.canon.collect import collect
@@ -30,13 +29,8 @@ REASONS = {"max_tokens": "length", "model_context_window_exceeded": "length", "r
 HELLO: Any = {"model": "sonnet", "messages": [{"role": "user", "content": "hi"}]}
 
 
-@dataclass
-class Wire:
-    """The SDK's client, and the bytes that it gets for its next request."""
-
-    client: openai.OpenAI
-    body: bytes = b""
-    status: int = 200
+class Answers(Wire):
+    """What the SDK reads out of our bytes."""
 
     def whole(self, body: bytes, status: int = 200) -> ChatCompletion:
         """Give what the SDK reads out of a body."""
@@ -51,18 +45,10 @@ class Wire:
 
 
 @pytest.fixture(scope="module")
-def wire() -> Iterator[Wire]:
-    """A client whose transport answers with whatever the test put there."""
-    replied: list[Wire] = []
-
-    def handle(_: httpx2.Request) -> httpx2.Response:
-        kind = "text/event-stream" if replied[0].body.startswith((b"data:", b":")) else "application/json"
-        return httpx2.Response(replied[0].status, content=replied[0].body, headers={"content-type": kind})
-
-    transport = httpx2.Client(transport=httpx2.MockTransport(handle))
-    with openai.OpenAI(api_key="none", base_url="http://127.0.0.1/v1", http_client=transport, max_retries=0) as client:
-        replied.append(Wire(client))
-        yield replied[0]
+def wire() -> Iterator[Answers]:
+    """A client whose answers are ours."""
+    with wired(Answers) as made:
+        yield made
 
 
 def streamed(parsed: Parsed, events: list[AnyEvent]) -> bytes:
@@ -105,7 +91,7 @@ def is_empty(events: list[AnyEvent]) -> bool:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(events=replies(), parsed=st.sampled_from(WANTED))
-def test_c34_any_legal_reply_is_read_as_it_was_said(wire: Wire, events: list[AnyEvent], parsed: Parsed) -> None:
+def test_c34_any_legal_reply_is_read_as_it_was_said(wire: Answers, events: list[AnyEvent], parsed: Parsed) -> None:
     """C34, C36: text, reasoning, calls, finish reason and usage come through the SDK, and alike in both ways."""
     said = collect(events)
     if is_empty(events) and said.stop_reason not in {*REASONS, "stop_sequence"}:
@@ -157,7 +143,7 @@ def encoded(value: dict[str, Any]) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def test_c33_the_sdks_stream_helper_puts_a_reply_together(wire: Wire) -> None:
+def test_c33_the_sdks_stream_helper_puts_a_reply_together(wire: Answers) -> None:
     """C32, C37: its accumulation gives text and calls, where a repeated name would have been doubled."""
     parsed = ask(stream=True)
     wire.body = streamed(parsed, reply(text("a", "b"), tool_use("x", '{"a"', ":1}", index=1), stop="tool_use"))
@@ -170,7 +156,7 @@ def test_c33_the_sdks_stream_helper_puts_a_reply_together(wire: Wire) -> None:
     assert (call.id, call.function.name, call.function.arguments) == ("x", "f", '{"a":1}')
 
 
-def test_c35_an_error_in_a_stream_is_raised_by_the_sdk(wire: Wire) -> None:
+def test_c35_an_error_in_a_stream_is_raised_by_the_sdk(wire: Answers) -> None:
     """C35: what came before is read, then the error, with its message and code."""
     parsed = ask(stream=True)
     stream = CHAT.stream(parsed, STAMP)
@@ -184,7 +170,7 @@ def test_c35_an_error_in_a_stream_is_raised_by_the_sdk(wire: Wire) -> None:
     assert raised.value.code == "rate_limit_exceeded"
 
 
-def test_an_error_body_is_read_by_the_sdk(wire: Wire) -> None:
+def test_an_error_body_is_read_by_the_sdk(wire: Answers) -> None:
     """The exception that the SDK raises has our message, param and code."""
     with pytest.raises(openai.NotFoundError) as raised:
         wire.whole(CHAT.error(UnknownModel("no model of that name", param="model"), "req_1"), 404)
