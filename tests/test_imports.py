@@ -26,7 +26,16 @@ ALLOWED = {
     "routing": ("errors", "backends.base"),
     "dialects": ("errors", "framing", "canon"),
     "backends.base": ("errors", "canon"),
-    "backends": ("errors", "framing", "canon", "config", "credentials", "backends.base"),
+    "backends": (
+        "errors",
+        "framing",
+        "canon",
+        "config",
+        "credentials",
+        "backends.base",
+        "backends.http",
+        "backends.parameters",
+    ),
     # They run the CLI against the simulator, to see what it does before it is trusted.
     "backends.claude_cli.scene": ("errors", "canon", "simulator"),
     "backends.claude_cli.checks": ("errors", "canon", "simulator"),

@@ -1,0 +1,76 @@
+"""What an upstream offers: the config's list, or the upstream's own answer to ``GET /models``. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from claude_proxy.backends.base import Model
+from claude_proxy.canon.blocks import Json
+from claude_proxy.config.schema import OpenAICompatibility
+from claude_proxy.errors import UpstreamError
+
+_WINDOWS = ("context_length", "context_window", "max_model_len", "max_context_length")
+"""What OpenRouter, Groq, vLLM and others call it. OpenAI doesn't say."""
+
+_OUTPUTS = ("max_completion_tokens", "max_output_tokens")
+
+
+def configured(entry: OpenAICompatibility) -> tuple[Model, ...]:
+    """Give the models that the config names, each once with all of its aliases; none: the upstream is to be asked."""
+    aliases: dict[str, list[str]] = {}
+    for model in entry.models:
+        known = aliases.setdefault(model.name, [])
+        if model.alias and model.alias not in (model.name, *known):
+            known.append(model.alias)
+    return tuple(
+        Model(id=name, display_name=names[0] if names else name, aliases=tuple(names), prefix=entry.prefix)
+        for name, names in aliases.items()
+    )
+
+
+def listed(body: bytes, prefix: str) -> tuple[Model, ...]:
+    """Read an upstream's list; raise ``UpstreamError`` for what is none."""
+    try:
+        document = msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise UpstreamError("the upstream's list of models isn't JSON") from error
+    rows = document.get("data") if isinstance(document, dict) else document
+    if not isinstance(rows, list):
+        raise UpstreamError("the upstream's list of models isn't one")
+    found = {row["id"]: row for row in rows if isinstance(row, dict) and isinstance(row.get("id"), str) and row["id"]}
+    return tuple(_model(row, prefix) for row in found.values())
+
+
+def _model(row: Json, prefix: str) -> Model:
+    model_id: str = row["id"]
+    # One well-known upstream lists its models as ``models/name``, and takes the name alone.
+    short = model_id.removeprefix("models/")
+    name = row.get("name")
+    top = row.get("top_provider")
+    return Model(
+        id=short,
+        display_name=name if isinstance(name, str) and name else short,
+        context_window=_first(row, _WINDOWS),
+        max_output_tokens=_first(top if isinstance(top, dict) else row, _OUTPUTS),
+        prefix=prefix,
+    )
+
+
+def _first(row: Json, names: Iterable[str]) -> int | None:
+    values: list[Any] = [row.get(name) for name in names]
+    return next((value for value in values if isinstance(value, int) and value > 0), None)
+
+
+def merged(lists: Iterable[tuple[Model, ...]]) -> tuple[Model, ...]:
+    """Give all models of all entries, each once for each prefix; who comes first says what is known of it."""
+    found: dict[tuple[str, str], Model] = {}
+    for model in (model for models in lists for model in models):
+        known = found.setdefault((model.prefix, model.id), model)
+        more = tuple(alias for alias in model.aliases if alias not in known.aliases)
+        if more:
+            found[model.prefix, model.id] = replace(known, aliases=known.aliases + more)
+    return tuple(found.values())

@@ -1,0 +1,64 @@
+"""A stream that is handed on as it comes: cut where an event ends, and watched for a proper end. Pure.
+
+Nothing is decoded. In JSON a quote inside a string is escaped and a line end can't stand there, so what is looked for
+here is never part of a text.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from claude_proxy.errors import UpstreamError
+
+_DONE = re.compile(rb"^data:\s*\[DONE\]", re.MULTILINE)
+_FINISHED = re.compile(rb'"finish_reason"\s*:\s*"(?!null"|")')
+_FAILED = re.compile(rb'^data:\s*\{\s*"error"\s*:\s*["{]', re.MULTILINE)
+
+_BLANK_LINES = (b"\n\n", b"\n\r\n")
+_BEFORE = 2
+"""How many bytes of a blank line may be there before its last one."""
+
+
+@dataclass(slots=True)
+class Watch:
+    """Takes a stream's bytes and gives them back unchanged, whole events at a time.
+
+    ``has_ended``: whoever reads what was given knows how the reply ended. ``is_done``: ``[DONE]`` was given.
+    """
+
+    has_ended: bool = False
+    is_done: bool = False
+    _held: list[bytes] = field(default_factory=list)
+    _tail: bytes = b""
+    """The last bytes of what is held: a blank line may begin in them. The rest is never looked at again."""
+
+    def feed(self, data: bytes) -> bytes:
+        """Take the next bytes; give those up to the end of the last event that is complete."""
+        seen = self._tail + data
+        cut = max((at + len(mark) for mark in _BLANK_LINES if (at := seen.rfind(mark)) >= 0), default=0)
+        if not cut:
+            self._held.append(data)
+            self._tail = seen[-_BEFORE:]
+            return b""
+        cut -= len(self._tail)
+        whole = b"".join([*self._held, data[:cut]])
+        rest = data[cut:]
+        self._held, self._tail = [rest] if rest else [], rest[-_BEFORE:]
+        self._look(whole)
+        return whole
+
+    def end(self) -> bytes:
+        """Take the end of the stream; give what is left, or raise ``UpstreamError`` where the reply broke off."""
+        left = b"".join(self._held)
+        self._held, self._tail = [], b""
+        self._look(left)
+        if not self.has_ended:
+            raise UpstreamError("the upstream's reply broke off")
+        return left
+
+    def _look(self, whole: bytes) -> None:
+        self.is_done = self.is_done or _DONE.search(whole) is not None
+        self.has_ended = (
+            self.has_ended or self.is_done or any(mark.search(whole) is not None for mark in (_FINISHED, _FAILED))
+        )

@@ -1,0 +1,69 @@
+"""A stream that is handed on: unchanged, whole events at a time, and never a clean end after a broken one."""
+
+from __future__ import annotations
+
+import pytest
+from openai_chunks import DONE, chunk, end, frame
+
+from claude_proxy.backends.openai.watching import Watch
+from claude_proxy.errors import UpstreamError
+
+STREAM = b": hi\n\n" + chunk({"content": "a\n\nb"}) + chunk({"content": "é"}) + end()
+
+
+@pytest.mark.parametrize("line_end", [b"\n", b"\r\n"])
+def test_any_split_gives_whole_events_and_the_same_bytes(line_end: bytes) -> None:
+    """At every offset, with either line end."""
+    data = STREAM.replace(b"\n", line_end)
+    blank = line_end * 2
+    for at in range(len(data)):
+        watch = Watch()
+        given = [watch.feed(data[:at]), watch.feed(data[at:]), watch.end()]
+        assert b"".join(given) == data
+        assert all(part.endswith(blank) for part in given if part)
+        assert (watch.is_done, watch.has_ended) == (True, True)
+    watch = Watch()
+    assert b"".join(watch.feed(data[at : at + 1]) for at in range(len(data))) == data
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        chunk({}, "stop"),
+        chunk({}, "stop").strip(),
+        chunk({}, "length").replace(b": ", b":"),
+        DONE,
+        b"data:[DONE]",
+        frame({"error": {"message": "no"}}),
+        frame({"error": "no"}),
+    ],
+)
+def test_what_is_a_proper_end(last: bytes) -> None:
+    """Whoever reads it knows how the reply ended, be it badly."""
+    watch = Watch()
+    given = watch.feed(chunk({"content": "a"}) + last) + watch.end()
+
+    assert given == chunk({"content": "a"}) + last
+    assert watch.has_ended
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        chunk({"content": "a"}),
+        chunk({"content": '"finish_reason":"stop"'}),
+        chunk({"content": "\ndata: [DONE]\n\n"}),
+        chunk({}, "null"),
+        chunk({}, ""),
+        chunk({}, "stop")[:-20],
+        b'data: {"error": null, "choices": []}\n\n',
+    ],
+)
+def test_what_is_none(data: bytes) -> None:
+    """Text that looks like an end isn't one."""
+    watch = Watch()
+    watch.feed(data)
+
+    with pytest.raises(UpstreamError, match="broke off"):
+        watch.end()
