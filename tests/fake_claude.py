@@ -92,6 +92,22 @@ def ask(fault: str) -> None:
             reply("fine")
 
 
+def usage(line: dict[str, Any], fault: str) -> None:
+    """Say how large a conversation of one token is, without any tools of a client's."""
+    full = line["request"]["detail"] == "full"
+    if fault == "counting refused":
+        control(line, subtype="error", error="no such request")
+    elif full and fault == "dies counting":
+        os._exit(1)
+    elif full and fault == "hangs counting":
+        time.sleep(600)
+    else:
+        tools = 1500 if full and fault != "estimates" else 750
+        parts = [{"id": "messages", "tokens": 1}, {"id": "mcp_tools", "tokens": tools}]
+        names = [] if fault == "no tools" else ["claude_proxy_yardstick"]
+        control(line, response={"categories": parts, "mcpTools": [{"name": name} for name in names]})
+
+
 def answer(line: dict[str, Any], fault: str) -> None:
     """Answer one line of stdin."""
     kind = line["type"]
@@ -109,6 +125,8 @@ def answer(line: dict[str, Any], fault: str) -> None:
             control(line, subtype="error", error="unknown request")
         elif subtype == "list_models" and fault == "no models":
             control(line, response={"models": []})
+        elif subtype == "get_context_usage":
+            usage(line, fault)
         else:
             control(line, response={"models": [MODEL]})
 

@@ -55,11 +55,17 @@ _TUNING = {
     "DISABLE_AUTOUPDATER": "1",
 }
 
+_SIGN_INS = frozenset({"CLAUDE_CONFIG_DIR", "CLAUDE_CODE_OAUTH_TOKEN"})
+"""What selects the default sign-in, and so is kept from the others."""
+
 _API_KEYS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")
 
 
-def arguments(binary: str, model: str) -> list[str]:
-    """Give the command line of a child for ``model``: no tools of its own, no settings, no session on disk."""
+def arguments(binary: str, model: str, *, tells_failures: bool = False) -> list[str]:
+    """Give the command line of a child for ``model``: no tools of its own, no settings, no session on disk.
+
+    ``tells_failures``: it writes to stderr what went wrong, where its answers are silent about it.
+    """
     return [
         binary,
         "-p",
@@ -79,6 +85,7 @@ def arguments(binary: str, model: str) -> list[str]:
         "mcp__client",
         "--model",
         model,
+        *(["--debug-to-stderr"] if tells_failures else []),
     ]
 
 
@@ -87,7 +94,8 @@ def account_environment(
 ) -> dict[str, str]:
     """Give what decides who is signed in and where requests go: the allowed part of ``own``, and what was configured.
 
-    ``config_dir`` selects another login than the default, which leaves ``CLAUDE_CONFIG_DIR`` as the user has it.
+    ``config_dir`` selects another login than the default, which leaves ``CLAUDE_CONFIG_DIR`` as the user has it; what
+    signs the default one in is kept from it.
     """
     env = {
         name: value
@@ -96,20 +104,24 @@ def account_environment(
     }
     if base_url:
         env["ANTHROPIC_BASE_URL"] = base_url
-    if config_dir:
-        env["CLAUDE_CONFIG_DIR"] = config_dir
     env.update(extra)
+    if config_dir:
+        env = {name: value for name, value in env.items() if name not in _SIGN_INS}
+        env["CLAUDE_CONFIG_DIR"] = config_dir
     return env
 
 
-def child_environment(account: Mapping[str, str], *, version: str, tool_wait_seconds: float) -> dict[str, str]:
-    """Give a child's whole environment. ``version`` is ours: we say who we are."""
+def child_environment(
+    account: Mapping[str, str], *, version: str, tool_wait_seconds: float, tells_failures: bool = False
+) -> dict[str, str]:
+    """Give a child's whole environment. ``version`` is ours; ``tells_failures`` goes with that of the command."""
     return {
         **_TUNING,
         # Twice the time we hold a call, so that it is always we who end the wait.
         "MCP_TOOL_TIMEOUT": str(int(tool_wait_seconds * 2000) + 600_000),
         "CLAUDE_AGENT_SDK_CLIENT_APP": f"claude-proxy/{version}",
         **account,
+        **({"CLAUDE_CODE_DEBUG_LOG_LEVEL": "error"} if tells_failures else {}),
     }
 
 

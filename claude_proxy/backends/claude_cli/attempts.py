@@ -76,8 +76,9 @@ class Run:
     async def events(self) -> AsyncGenerator[AnyEvent, None]:
         """Give the turn's events. Another try is made only before the first of them."""
         started = time.monotonic()
+        given = tuple(self.turn.losses)
         while True:
-            task = await self._prepare()
+            task = await self._prepare(given)
             attempt = self._attempt(task, started)
             try:
                 async for event in attempt:
@@ -114,8 +115,11 @@ class Run:
             return True
         return False
 
-    async def _prepare(self) -> Task:
-        """Decide what is sent and what is lost; raise ``BadRequest`` for a loss where the request is strict."""
+    async def _prepare(self, given: tuple[str, ...]) -> Task:
+        """Decide what is sent and what is lost beside what was ``given``, whatever an earlier try lost.
+
+        Raises ``BadRequest`` for a loss where the request is strict.
+        """
         report = await self.shared.checked()
         self._off = report.off if report else frozenset()
         catalog, known = await self.shared.load_catalog(), self.shared.known
@@ -126,8 +130,8 @@ class Run:
         plan = parameters.plan(request, known.able(exact), plan_login=self.shared.plan_login)
         listed, tool_losses = tools.listing(request.tools)
         stand_in = () if exact == catalog.exact(name) else ("model",)
-        image_losses = transcript.image_losses(self.messages[-1:])
-        losses = (*self.turn.losses, *stand_in, *unproven, *plan.losses, *tool_losses, *image_losses)
+        block_losses = (*transcript.image_losses(self.messages[-1:]), *transcript.block_losses(self.messages))
+        losses = (*given, *stand_in, *unproven, *plan.losses, *tool_losses, *block_losses)
         self.turn.losses[:] = dict.fromkeys(losses)
         if self.call.strict and losses:
             raise BadRequest(f"strict: the claude CLI can't honour {', '.join(self.turn.losses)}", param=losses[0])

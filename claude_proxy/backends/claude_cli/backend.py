@@ -9,27 +9,28 @@ import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import platformdirs
 
 from claude_proxy import __version__
 from claude_proxy.backends.base import Call, Health, Model, Turn
-from claude_proxy.backends.claude_cli import argv, catalog, control, transcript
+from claude_proxy.backends.claude_cli import argv, catalog, control, count, limits, transcript
 from claude_proxy.backends.claude_cli.account import Account, read_account
 from claude_proxy.backends.claude_cli.attempts import Run, Shared
 from claude_proxy.backends.claude_cli.binary import Binary, find_binary
 from claude_proxy.backends.claude_cli.catalog import Catalog, Knowledge
 from claude_proxy.backends.claude_cli.child import Child
-from claude_proxy.backends.claude_cli.failures import SIGN_IN, Lost
+from claude_proxy.backends.claude_cli.counting import COUNTING
+from claude_proxy.backends.claude_cli.failures import Lost, sign_in
 from claude_proxy.backends.claude_cli.features import Report
 from claude_proxy.backends.claude_cli.limits import Limits
 from claude_proxy.backends.claude_cli.policy import Rules
 from claude_proxy.backends.claude_cli.pool import Pool
 from claude_proxy.canon.events import AnyEvent
 from claude_proxy.config.schema import ClaudeCliConfig
-from claude_proxy.errors import ProxyError, Unavailable, UpstreamTimeout
+from claude_proxy.errors import ProxyError, RateLimited, Unavailable, UpstreamTimeout
 
 _log = logging.getLogger("claude_proxy.cli")
 
@@ -44,6 +45,9 @@ class ClaudeCli:
     ``environment`` is the server's own (only an allow-listed part reaches a child); ``extra_env`` is put over it.
     ``workdir`` is the children's working directory, private and empty. ``probe`` finds out what a version of the CLI
     does; without it every version is trusted.
+
+    ``profile`` is one of the configuration's: another sign-in, with processes of its own. Its models carry the profile
+    as prefix, and none of its processes is started before somebody asks.
     """
 
     config: ClaudeCliConfig
@@ -51,19 +55,28 @@ class ClaudeCli:
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     workdir: Path | None = None
     probe: Callable[[Binary], Awaitable[Report]] | None = None
-    name: str = "claude-cli"
+    profile: str = ""
+    name: str = field(init=False)
+    kind: str = field(init=False, default="claude-cli")
     _pool: Pool = field(init=False)
     _shared: Shared = field(init=False)
-    _account: tuple[float, Account] | None = None
-    _report: Report | None = None
-    _report_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _catalog_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _account_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _config_dir: str | None = field(init=False, default=None)
+    _reported_at: float = field(init=False, default=0.0)
+    """When the plan's limits were last reported, in Unix seconds."""
+    _account: tuple[float, Account] | None = field(init=False, default=None)
+    _report: Report | None = field(init=False, default=None)
+    _report_lock: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
+    _catalog_lock: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
+    _account_lock: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
 
     def __post_init__(self) -> None:
+        self.name = f"{self.kind}/{self.profile}" if self.profile else self.kind
+        if self.profile:
+            self._config_dir = str(Path(self.config.profiles[self.profile].config_dir).expanduser().absolute())
         rules = Rules(
             max_children=self.config.max_processes,
-            warm_models=tuple(self.config.warm_models),
+            # Of the default sign-in only: a process takes 150 MB, and a profile may not be asked for a single time.
+            warm_models=() if self.profile else tuple(self.config.warm_models),
             warm=self.config.warm,
             idle_seconds=self.config.idle_seconds,
             call_seconds=self.config.tool_wait_seconds,
@@ -98,20 +111,30 @@ class ClaudeCli:
 
     def _account_environment(self) -> dict[str, str]:
         return argv.account_environment(
-            self.environment, {**self.config.env, **self.extra_env}, base_url=self.config.base_url
+            self.environment,
+            {**self.config.env, **self.extra_env},
+            base_url=self.config.base_url,
+            config_dir=self._config_dir,
         )
 
     def _make_child(self, model: str) -> Child:
         binary = find_binary(self.config.path)
+        counts = model.endswith(COUNTING)
         env = argv.child_environment(
-            self._account_environment(), version=__version__, tool_wait_seconds=self.config.tool_wait_seconds
+            self._account_environment(),
+            version=__version__,
+            tool_wait_seconds=self.config.tool_wait_seconds,
+            tells_failures=counts,
         )
-        child = Child(argv.arguments(binary.path, model), env, str(self.workdir))
+        command = argv.arguments(binary.path, model.removesuffix(COUNTING), tells_failures=counts)
+        child = Child(command, env, str(self.workdir))
+        child.turns.sign_in = sign_in(self.profile)
         child.on_limits = self._note_limits
         return child
 
-    def _note_limits(self, limits: Limits) -> None:
-        self._shared.limits = limits
+    def _note_limits(self, reported: Limits) -> None:
+        self._shared.limits = reported
+        self._reported_at = time.time()
 
     def _signed_out(self) -> None:
         self._account = None
@@ -121,7 +144,8 @@ class ClaudeCli:
 
     async def models(self) -> Sequence[Model]:
         """List what the CLI itself offers this account."""
-        return (await self._load_catalog()).models
+        offered = (await self._load_catalog()).models
+        return [replace(model, prefix=self.profile) for model in offered] if self.profile else offered
 
     async def _load_catalog(self) -> Catalog:
         known = self._shared.known
@@ -178,7 +202,7 @@ class ClaudeCli:
             return Health(ready=False, detail=self._pool.closed, version=binary.version)
         account = await self._get_account(binary.path)
         if not account.signed_in:
-            return Health(ready=False, detail=f"not signed in: {SIGN_IN}", version=binary.version)
+            return Health(ready=False, detail=f"not signed in: {sign_in(self.profile)}", version=binary.version)
         return Health(ready=True, detail=f"claude CLI {binary.version}", account=account.label, version=binary.version)
 
     async def _get_account(self, path: str) -> Account:
@@ -195,6 +219,11 @@ class ClaudeCli:
         """Run one turn. Nothing is asked of a child before ``events`` is iterated."""
         messages, prefilled = transcript.ended_by_user(call.request.messages)
         turn = Turn(events=_no_events(), losses=["prefill"] if prefilled else [])
+        if refused := self._refusal(call.request.model):
+            turn.headers.update(limits.limit_headers(self._shared.limits))
+            turn.events = _no_events(refused)
+            yield turn
+            return
         events = Run(self._shared, call, turn, messages).events()
         turn.events = events
         try:
@@ -202,9 +231,24 @@ class ClaudeCli:
         finally:
             await events.aclose()
 
+    def _refusal(self, model: str) -> RateLimited | None:
+        """Give the answer to a request that the plan doesn't pay for any more."""
+        if not (self.config.plan_only and self._shared.plan_login):
+            return None
+        return limits.refusal(self._shared.limits, model, reported_at=self._reported_at, now=time.time())
 
-async def _no_events() -> AsyncIterator[AnyEvent]:
-    """Stand in until the turn has begun."""
+    async def count_tokens(self, call: Call) -> int:
+        """Have the upstream count a request: the system prompt, the tools and the messages, each by itself.
+
+        The sum is what the client sent, and not what the CLI or the API adds to it. ``counting`` says how it is made.
+        """
+        return await count.count_tokens(self._shared, call, sign_in=sign_in(self.profile))
+
+
+async def _no_events(error: ProxyError | None = None) -> AsyncIterator[AnyEvent]:
+    """Stand in until the turn has begun, or fail in its place."""
+    if error is not None:
+        raise error
     nothing: tuple[AnyEvent, ...] = ()
     for event in nothing:
         yield event

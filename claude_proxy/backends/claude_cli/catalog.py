@@ -60,6 +60,8 @@ class Knowledge:
     _refused: dict[str, frozenset[str]] = field(default_factory=dict)
     _missing: dict[str, float] = field(default_factory=dict)
     """Names that the upstream answered 404 to, and until when that is believed, in seconds."""
+    yardsticks: dict[str, int] = field(default_factory=dict)
+    """What ``counting.YARDSTICK`` comes to, by exact model, once it was counted."""
 
     def resolve(self, name: str, now: float) -> str:
         """Give the exact model for a name: for one that the upstream doesn't know, its family's current model."""

@@ -42,6 +42,8 @@ _log = logging.getLogger("claude_proxy.cli")
 _READ_BYTES = 1 << 16
 _STDERR_KEPT = 4096
 _TERM_SECONDS = 2.0
+_LISTED_AS = {"Agent": "Task"}
+"""The one tool that the CLI lists by an older name, whoever serves it: Claude Code has it as a client."""
 
 
 class Child:
@@ -121,6 +123,11 @@ class Child:
         """How it ended, and the last line it wrote to stderr."""
         lines = self._stderr.decode(errors="replace").strip().splitlines()
         return f"code {self.returncode}" + (f": {lines[-1]}" if lines else "")
+
+    @property
+    def stderr(self) -> str:
+        """The last of what it wrote to stderr."""
+        return self._stderr.decode(errors="replace")
 
     def _lose(self, why: str) -> None:
         self.fail(Lost(why))
@@ -293,7 +300,7 @@ class Child:
                 self.on_loop_ended(sign)
             case Limits():
                 self.on_limits(sign)
-            case MessageStart() if self._listed != {tool["name"] for tool in self.tools}:
+            case MessageStart() if self._listed != {_LISTED_AS.get(tool["name"], tool["name"]) for tool in self.tools}:
                 self.fail(UpstreamError(f"the claude CLI doesn't offer the tools asked for, but {set(self._listed)}"))
             case _:
                 self._events.put_nowait(sign)

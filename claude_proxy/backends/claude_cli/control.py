@@ -47,6 +47,11 @@ def list_models(request_id: str) -> bytes:
     return _control(request_id, {"subtype": "list_models"})
 
 
+def context_usage(request_id: str, *, detail: str) -> bytes:
+    """Ask how large the conversation is: ``full`` as the upstream counts it, ``summary`` as the CLI estimates it."""
+    return _control(request_id, {"subtype": "get_context_usage", "detail": detail})
+
+
 def user_message(content: Sequence[Json], *, ask: bool) -> bytes:
     """Give a user's turn; with ``ask`` the child asks the model, without it the turn is history.
 

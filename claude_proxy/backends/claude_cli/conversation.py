@@ -49,14 +49,19 @@ async def begin(child: Child, task: Task, *, prepared: bool = False) -> None:
     if not prepared:
         child.prepare(task.system, task.tools)
     child.apply(task.plan.settings)
-    for step in transcript.history(task.messages[:-1], task.request.model):
+    await tell(child, task.messages[:-1], task.request.model)
+    _ask(child, task)
+
+
+async def tell(child: Child, messages: Sequence[Message], model: str) -> None:
+    """Tell a blank child the messages as history, and ask nothing. Raises ``ProxyError``."""
+    for step in transcript.history(messages, model):
         if not step.awaited:
             child.write(step.line)
             continue
         child.turns.inject()
         child.write(step.line)
         await _history_taken(child)
-    _ask(child, task)
 
 
 async def _history_taken(child: Child) -> None:

@@ -9,7 +9,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from claude_proxy.backends.claude_cli import control, tools
-from claude_proxy.canon.blocks import AnyBlock, Image, Json, RedactedThinking, Text, Thinking, ToolResult, ToolUse
+from claude_proxy.canon.blocks import (
+    AnyBlock,
+    Image,
+    Json,
+    Opaque,
+    RedactedThinking,
+    Text,
+    Thinking,
+    ToolResult,
+    ToolUse,
+)
 from claude_proxy.canon.codec import encode_block
 from claude_proxy.canon.request import Message, Request
 
@@ -34,8 +44,11 @@ def encode_content(content: Sequence[AnyBlock]) -> list[Json]:
 
 def _unmarked(raw: Json) -> Json:
     raw = {key: value for key, value in raw.items() if key != "cache_control"}
-    if raw.get("type") == "tool_result" and isinstance(raw.get("content"), list):
+    # A tool's result, a document's source and a search result hold blocks again.
+    if isinstance(raw.get("content"), list):
         raw["content"] = [_unmarked(item) if isinstance(item, dict) else item for item in raw["content"]]
+    if raw.get("type") == "document" and isinstance(raw.get("source"), dict):
+        raw["source"] = _unmarked(raw["source"])
     return raw
 
 
@@ -90,6 +103,18 @@ class Fingerprint:
             clean: Callable[[str], str] = str.strip if message.role == "assistant" else str
             digest.update(_canonical([message.role, _essence(message.content, clean)]))
         return Fingerprint(digest)
+
+
+def block_losses(messages: Sequence[Message]) -> tuple[str, ...]:
+    """Name what the CLI takes out of a conversation: references to tools, and turns that are thinking alone."""
+    losses: dict[str, None] = {}
+    for message in messages:
+        if message.content and all(isinstance(block, Thinking | RedactedThinking) for block in message.content):
+            losses["messages.thinking"] = None
+        inner = [item for block in message.content if isinstance(block, ToolResult) for item in block.content]
+        if any(isinstance(item, Opaque) and item.raw.get("type") == "tool_reference" for item in inner):
+            losses["messages.tool_reference"] = None
+    return tuple(losses)
 
 
 def fingerprint(request: Request, notes: Sequence[str], *, client: str) -> Fingerprint:

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from claude_proxy.backends.claude_cli.failures import failure
+from claude_proxy.backends.claude_cli.failures import SIGN_IN, failure
 from claude_proxy.backends.claude_cli.limits import Limits
 from claude_proxy.canon.blocks import Json
 from claude_proxy.canon.codec import decode_event
@@ -157,6 +157,8 @@ class Turns:
     """Follows one child. ``feed`` gives the signals of a line; a line that isn't ours to understand gives none."""
 
     limits: Limits | None = None
+    sign_in: str = SIGN_IN
+    """What to do when nobody is signed in."""
     _grammar: Grammar = field(default_factory=Grammar)
     _open: deque[_Sent] = field(default_factory=deque)
     """Oldest first: results come in this order, and may come after the next message was sent."""
@@ -274,7 +276,9 @@ class Turns:
     def _failure(self, line: _Line) -> ProxyError:
         text = msgspec.json.decode(line.result) if bytes(line.result) else ""
         status = line.api_error_status if isinstance(line.api_error_status, int) else None
-        return failure(text if isinstance(text, str) else "", status, self._error_kind, self.limits)
+        return failure(
+            text if isinstance(text, str) else "", status, self._error_kind, self.limits, advice=self.sign_in
+        )
 
 
 def _object(raw: msgspec.Raw) -> Json:

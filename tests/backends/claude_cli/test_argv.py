@@ -77,6 +77,23 @@ def test_a_profile_selects_its_own_login() -> None:
     assert argv.account_environment(OWN, {}, config_dir="/work")["CLAUDE_CONFIG_DIR"] == "/work"
 
 
+def test_what_signs_the_default_login_in_is_kept_from_a_profile() -> None:
+    """Else a token of the one would be spent under the name of the other."""
+    extra = {"CLAUDE_CONFIG_DIR": "/default", "CLAUDE_CODE_OAUTH_TOKEN": "dummy", "EXTRA": "1"}
+    env = argv.account_environment(OWN, extra, config_dir="/work")
+    assert env["CLAUDE_CONFIG_DIR"] == "/work"
+    assert env["EXTRA"] == "1"
+    assert "CLAUDE_CODE_OAUTH_TOKEN" not in env
+
+
+@pytest.mark.parametrize("tells", [True, False])
+def test_only_a_child_that_shall_tell_failures_writes_them(tells: bool) -> None:  # noqa: FBT001  # both ways
+    """To stderr, and of its log no more than the errors."""
+    assert ("--debug-to-stderr" in argv.arguments("/opt/claude", "sonnet", tells_failures=tells)) is tells
+    env = argv.child_environment({}, version="1", tool_wait_seconds=1, tells_failures=tells)
+    assert env.get("CLAUDE_CODE_DEBUG_LOG_LEVEL") == ("error" if tells else None)
+
+
 @pytest.mark.parametrize("config_dir", [None, ""])
 def test_the_default_profile_never_sets_the_config_directory(config_dir: str | None) -> None:
     """On macOS the login is stored under a name that depends on it."""

@@ -125,3 +125,10 @@ def test_any_text_is_one_line(text: str) -> None:
     line = control.user_message([{"type": "text", "text": text}], ask=True)
     assert line.count(b"\n") == 1
     assert read(line)["message"]["content"][0]["text"] == text
+
+
+@pytest.mark.parametrize("detail", ["full", "summary"])
+def test_the_size_of_the_conversation_is_asked_for(detail: str) -> None:
+    """Counted by the upstream, or estimated by the CLI."""
+    request = read(control.context_usage("r9", detail=detail))["request"]
+    assert request == {"subtype": "get_context_usage", "detail": detail}

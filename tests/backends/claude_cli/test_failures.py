@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from claude_proxy.backends.claude_cli.failures import SIGN_IN, Lost, failure, refused_parameters
+from claude_proxy.backends.claude_cli.failures import SIGN_IN, Lost, failure, refused_parameters, sign_in
 from claude_proxy.backends.claude_cli.limits import Limits
 from claude_proxy.backends.claude_cli.parameters import BESIDE_TEMPERATURE
 from claude_proxy.errors import (
@@ -157,3 +157,12 @@ def test_other_failures_name_no_parameter(error: ProxyError) -> None:
     """C09b: only a plain 400 about something that was sent is tried again."""
     sent = frozenset() if type(error) is BadRequest and error.status == 400 else frozenset({"temperature"})
     assert refused_parameters(error, sent) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("profile", "command"), [("", "`claude-proxy login`"), ("work", "`claude-proxy login --profile work`")]
+)
+def test_the_advice_is_for_the_profile_that_isnt_signed_in(profile: str, command: str) -> None:
+    """K10: signing in to another one helps nobody."""
+    error = failure("Not logged in · Please run /login", None, "authentication_failed", None, advice=sign_in(profile))
+    assert command in error.message

@@ -134,6 +134,17 @@ def test_visible_thinking_is_asked_for_as_text() -> None:
     assert done.sent == {"adaptive"}
 
 
+@pytest.mark.parametrize("mode", ["default", "off"])
+def test_an_effort_without_thinking_is_sent_too(mode: Any) -> None:
+    """M02: it is about all that the model writes."""
+    done = planned(
+        Abilities(thinking_off=True, adaptive=True, efforts=("low",)), reasoning=Reasoning(mode=mode, effort="low")
+    )
+    assert done.settings["effortLevel"] == "low"
+    assert body(done)["thinking"] == {"type": "disabled"}
+    assert done.losses == ()
+
+
 @pytest.mark.parametrize(
     ("efforts", "wanted", "level"),
     [(("low", "medium", "high"), "max", "high"), (("low", "high"), "medium", "low"), (("high",), "low", None)],

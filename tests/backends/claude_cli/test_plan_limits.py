@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_proxy.backends.claude_cli.limits import Limits, Window, limit_headers
+from claude_proxy.backends.claude_cli.limits import Limits, Window, limit_headers, refusal
 
 REJECTED = {
     "status": "rejected",
@@ -109,6 +109,65 @@ def test_an_unknown_window_keeps_its_name() -> None:
 def test_without_windows_there_is_only_the_status() -> None:
     """No percent is made up."""
     assert limit_headers(Limits()) == {"anthropic-ratelimit-unified-status": "allowed"}
+
+
+def test_a_rejected_plan_without_windows_has_nothing_left() -> None:
+    """Older versions of the CLI tell no more than that, and when it ends."""
+    headers = limit_headers(Limits(status="rejected", resets_at=1795500000.0))
+    assert (headers["x-ratelimit-limit"], headers["x-ratelimit-remaining"]) == ("100", "0")
+    assert headers["x-ratelimit-reset"] == "2026-11-24T06:00:00Z"
+
+
+@pytest.mark.parametrize("limits", [None, Limits(), Limits(status="allowed_warning", resets_at=2000.0)])
+def test_a_plan_that_isnt_used_up_refuses_nothing(limits: Limits | None) -> None:
+    """Nor does one of which nothing is known, or that only warns."""
+    assert refusal(limits, "claude-sonnet-5-5", reported_at=1000.0, now=1000.0) is None
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [
+        (Limits(status="rejected", resets_at=1600.4), "is used up"),
+        (Limits(status="allowed", overage=True, resets_at=1600.4), "extra cost"),
+    ],
+)
+def test_a_used_up_plan_refuses_until_its_window_resets(limits: Limits, words: str) -> None:
+    """Rejected or on extra usage: the same 429, with the time to come back."""
+    error = refusal(limits, "claude-sonnet-5-5", reported_at=900.0, now=1000.0)
+    assert error is not None
+    assert words in error.message
+    assert "claude-cli.plan-only" in error.message
+    assert (error.status, error.retry_after, error.reset_at) == (429, 601.0, 1600.4)
+    assert refusal(limits, "claude-sonnet-5-5", reported_at=900.0, now=1600.4) is None
+
+
+def test_the_end_of_a_used_up_window_stands_in_for_the_end_that_isnt_told() -> None:
+    """The last of those that are used up: before it nothing would be let through."""
+    windows = {
+        "five_hour": Window(1.0, 1500.0, "rejected"),
+        "seven_day": Window(1.0, 1700.0, "rejected"),
+        "other": Window(0.1, 9000.0, "allowed"),
+        "odd": Window(1.0, None, "rejected"),
+    }
+    error = refusal(Limits(status="rejected", windows=windows), "claude-sonnet-5-5", reported_at=900.0, now=1000.0)
+    assert error is not None
+    assert error.reset_at == 1700.0
+
+
+def test_a_limit_without_an_end_is_believed_for_five_minutes() -> None:
+    """Then one request finds out how it stands."""
+    limits = Limits(status="rejected")
+    error = refusal(limits, "claude-sonnet-5-5", reported_at=1000.0, now=1100.0)
+    assert error is not None
+    assert (error.retry_after, error.reset_at) == (200.0, None)
+    assert refusal(limits, "claude-sonnet-5-5", reported_at=1000.0, now=1300.0) is None
+
+
+def test_a_familys_own_window_holds_up_no_other_family() -> None:
+    """Opus used up leaves Sonnet."""
+    limits = Limits(status="rejected", resets_at=2000.0, binding="seven_day_opus")
+    assert refusal(limits, "claude-sonnet-5-5", reported_at=900.0, now=1000.0) is None
+    assert refusal(limits, "claude-opus-5-5", reported_at=900.0, now=1000.0) is not None
 
 
 @given(

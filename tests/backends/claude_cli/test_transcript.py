@@ -119,6 +119,34 @@ def test_cache_markers_are_left_out() -> None:
     ]
 
 
+def test_cache_markers_deep_inside_are_left_out() -> None:
+    """C20: a document's source and a search result hold blocks again."""
+    marked = {"type": "text", "text": "a", "cache_control": MARKER}
+    bare = {"type": "text", "text": "a"}
+    source = Source(type="content", content=[marked, "b"])
+    found = Opaque({"type": "search_result", "content": [marked]})
+    odd = Opaque({"type": "document", "source": "elsewhere"})
+    content = (Document(source=source), ToolResult(tool_use_id="t", content=(Document(source=source), found)), odd)
+    document = {"type": "document", "source": {"type": "content", "content": [bare, "b"]}}
+    result = {
+        "type": "tool_result",
+        "tool_use_id": "t",
+        "content": [document, {"type": "search_result", "content": [bare]}],
+    }
+    assert transcript.encode_content(content) == [document, result, odd.raw]
+
+
+def test_what_the_cli_takes_out_is_named() -> None:
+    """References to tools, and a turn of thinking alone; what is beside them stays."""
+    thought = Thinking(thinking="hm", signature="sig")
+    reference = ToolResult(tool_use_id="t", content=(Opaque({"type": "tool_reference", "tool_name": "x"}),))
+    assert transcript.block_losses((assistant(thought, Text(text="a")),)) == ()
+    assert transcript.block_losses((assistant(), Message(role="user", content=(Opaque({"type": "new"}),)))) == ()
+    assert transcript.block_losses((assistant(thought, RedactedThinking(data="x")),)) == ("messages.thinking",)
+    told = (assistant(thought), Message(role="user", content=(reference,)))
+    assert transcript.block_losses(told) == ("messages.thinking", "messages.tool_reference")
+
+
 @pytest.mark.parametrize("content", [{}, {"content": "a"}, {"content": None}, {"content": ["a", {"type": "text"}]}])
 def test_a_result_in_a_shape_we_do_not_know_travels_as_it_is(content: dict[str, Any]) -> None:
     """The upstream judges it, we don't fail over it."""
