@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from claude_proxy.backends.base import Backend, Call, Health, Model, Turn
+from claude_proxy.backends.base import Backend, Call, Health, Model, Original, Relayed, Turn
 from claude_proxy.canon.blocks import Text
 from claude_proxy.canon.events import (
     AnyEvent,
@@ -55,11 +55,14 @@ class ScriptedBackend:
     """
 
     name: str = "scripted"
+    kind: str = "claude-cli"
     script: Sequence[Step] = field(default_factory=lambda: reply("Hello", " world"))
     entry: Sequence[Exception | asyncio.Event] = ()
     losses: Sequence[str] = ()
     timings: dict[str, float] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
+    answered_by: str = ""
+    tokens: int | Exception = 42
     offered: Sequence[Model] | Exception = MODELS
     state: Health | Exception = field(default_factory=lambda: Health(ready=True, detail="fine"))
     calls: list[Call] = field(default_factory=list)
@@ -104,9 +107,16 @@ class ScriptedBackend:
         try:
             for step in self.entry:
                 await _take(step)
-            yield Turn(self._events(), list(self.losses), dict(self.timings), dict(self.headers))
+            yield Turn(self._events(), list(self.losses), dict(self.timings), dict(self.headers), self.answered_by)
         finally:
             self.left.set()
+
+    async def count_tokens(self, call: Call) -> int:
+        """Give ``tokens``."""
+        self.calls.append(call)
+        if isinstance(self.tokens, Exception):
+            raise self.tokens
+        return self.tokens
 
     async def _events(self) -> AsyncIterator[AnyEvent]:
         try:
@@ -116,6 +126,42 @@ class ScriptedBackend:
                 else:
                     self.sent += 1
                     yield step
+        finally:
+            self.events_closed.set()
+
+
+@dataclass
+class NativeBackend(ScriptedBackend):
+    """Speaks a dialect: ``chunks`` are what it hands on, with exceptions and events to wait for among them."""
+
+    name: str = "native"
+    kind: str = "claude-api-key"
+    speaks: str = "messages"
+    chunks: Sequence[bytes | Exception | asyncio.Event] = (b"event: a\ndata: {}\n\n", b"event: b\ndata: {}\n\n")
+    content_type: str = "application/json"
+    originals: list[Original] = field(default_factory=list)
+
+    @asynccontextmanager
+    async def relay(self, original: Original) -> AsyncIterator[Relayed]:
+        """Hand ``chunks`` on."""
+        self.originals.append(original)
+        self.entered.set()
+        try:
+            for step in self.entry:
+                await _take(step)
+            relayed = Relayed(self.content_type, self._chunks(), dict(self.timings), dict(self.headers))
+            relayed.answered_by = self.answered_by
+            yield relayed
+        finally:
+            self.left.set()
+
+    async def _chunks(self) -> AsyncIterator[bytes]:
+        try:
+            for step in self.chunks:
+                if isinstance(step, bytes):
+                    yield step
+                else:
+                    await _take(step)
         finally:
             self.events_closed.set()
 
@@ -150,6 +196,11 @@ class Running:
         """Post a chat completion; gives aiohttp's request context."""
         body = {"model": "sonnet", "messages": [{"role": "user", "content": "hi"}], **fields}
         return self.http.post(f"{self.url}/v1/chat/completions", json=body, headers=headers)
+
+    def message(self, *, headers: dict[str, str] | None = None, query: str = "", **fields: Any) -> Any:
+        """Post a message; gives aiohttp's request context."""
+        body = {"model": "sonnet", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}], **fields}
+        return self.http.post(f"{self.url}/v1/messages{query}", json=body, headers=headers)
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Open a bare connection. Whoever doesn't close it, the fixture does."""

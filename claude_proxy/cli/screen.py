@@ -30,6 +30,7 @@ def listening(base_url: str, *, demo: bool, everywhere: bool) -> RenderableType:
     """Show where clients connect."""
     addresses = Table.grid(padding=(0, 2))
     addresses.add_row("[dim]OpenAI[/]", Text(f"{base_url}/v1", "bold"))
+    addresses.add_row("[dim]Anthropic[/]", Text(base_url, "bold"))
     if everywhere:
         addresses.add_row("[dim]Network[/]", Text("the same port on every address of this machine"))
     if demo:
@@ -72,15 +73,20 @@ def _who(health: Health) -> str:
 def _names(models: Sequence[Model] | str) -> str:
     if isinstance(models, str):
         return models
-    names = [alias for model in models for alias in model.aliases or (model.id,)]
+    names = [_asked_as(model, name) for model in models for name in model.aliases or (model.id,)]
     names = list(dict.fromkeys(names))
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return ", ".join(names[:_SHOWN]) + more
 
 
+def _asked_as(model: Model, name: str) -> str:
+    return f"{model.prefix}/{name}" if model.prefix else name
+
+
 def listening_line(base_url: str, *, demo: bool) -> dict[str, object]:
     """Give ``listening`` for machines."""
-    return {"event": "listening", "version": __version__, "demo": demo, "openai_base_url": f"{base_url}/v1"}
+    urls = {"openai_base_url": f"{base_url}/v1", "anthropic_base_url": base_url}
+    return {"event": "listening", "version": __version__, "demo": demo, **urls}
 
 
 def backends_line(answers: Sequence[Answer]) -> dict[str, object]:
@@ -96,5 +102,5 @@ def _machine(answer: Answer) -> dict[str, object]:
         "detail": health.detail,
         "account": health.account,
         "version": health.version,
-        "models": [] if isinstance(answer.models, str) else [model.id for model in answer.models],
+        "models": [] if isinstance(answer.models, str) else [_asked_as(model, model.id) for model in answer.models],
     }

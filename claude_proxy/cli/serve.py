@@ -116,19 +116,47 @@ async def _serve(config: Config, *, demo: bool) -> None:
 
 
 def _backends(config: Config, environment: Mapping[str, str], workdir: Path | None) -> Sequence[Backend]:
-    """Make what the configuration asks for. A new backend gets its line here."""
-    from claude_proxy.backends.claude_cli.backend import ClaudeCli
+    """Make what the configuration asks for, the preferred kind first. A new backend gets its line here."""
     from claude_proxy.errors import ConfigError
 
     made: dict[str, Sequence[Backend]] = {}
     if config.claude_cli.enabled:
-        # The demo is for a first look: it starts at once, and writes nothing outside of its own folder.
-        probe = None if workdir else _probe
-        made["claude-cli"] = [ClaudeCli(config.claude_cli, extra_env=environment, workdir=workdir, probe=probe)]
+        made["claude-cli"] = _claude_cli(config, environment, workdir)
+    # In the demo nothing leaves this machine, and nobody pays.
+    if config.claude_api_key and workdir is None:
+        from claude_proxy.backends.anthropic.backend import ClaudeApi
+
+        made["claude-api-key"] = [ClaudeApi(config)]
+    if config.openai_compatibility and workdir is None:
+        from claude_proxy.backends.openai.backend import OpenAICompatible
+
+        made["openai-compatibility"] = [OpenAICompatible(config)]
     if not made:
-        raise ConfigError("no backend is set up: nothing could answer; set `claude-cli.enabled` to true")
+        raise ConfigError(
+            "no backend is set up: nothing could answer; set `claude-cli.enabled` to true, or add an API key"
+        )
     order = [*config.routing.prefer, *made]
     return [backend for kind in dict.fromkeys(order) for backend in made.get(kind, ())]
+
+
+def _claude_cli(config: Config, environment: Mapping[str, str], workdir: Path | None) -> Sequence[Backend]:
+    """Make the CLI's backends: the default sign-in, and one for each profile."""
+    import asyncio
+
+    from claude_proxy.backends.claude_cli.backend import ClaudeCli
+
+    if workdir is not None:
+        # The demo is for a first look: it starts at once, and writes and reads nothing outside of its own folder.
+        return [ClaudeCli(config.claude_cli, extra_env=environment, workdir=workdir)]
+    one_at_a_time = asyncio.Lock()
+
+    async def probe(binary: Binary) -> Report:
+        # They share the binary: the second one finds what the first has learnt.
+        async with one_at_a_time:
+            return await _probe(binary)
+
+    profiles = ("", *config.claude_cli.profiles)
+    return [ClaudeCli(config.claude_cli, extra_env=environment, probe=probe, profile=name) for name in profiles]
 
 
 async def _probe(binary: Binary) -> Report:

@@ -13,17 +13,7 @@ from claude_proxy.config.schema import Config
 
 NOT_YET: frozenset[str] = frozenset(
     {
-        "request-log",
-        "proxy-url",
-        "request-retry",
-        "max-retry-interval",
-        "routing.strategy",
-        "routing.fall-back-to-api-key",
-        "claude-cli.profiles",
-        "claude-cli.plan-only",
         "claude-cli.mcp-servers",
-        "claude-api-key",
-        "openai-compatibility",
         "usage-statistics-enabled",
     }
 )

@@ -67,11 +67,20 @@ class ClaudeCliConfig(Struct, frozen=True, kw_only=True, rename="kebab"):
         dict[str, Profile], Meta(description="More sign-ins of yours by name; `work` is asked for as `work/sonnet`.")
     ] = {}
     warm_models: Annotated[
-        tuple[str, ...], Meta(description="Models that have a process ready before anyone asks.")
+        tuple[str, ...],
+        Meta(
+            description="Models that have a process ready before anyone asks. A profile's processes start when it is "
+            "first asked."
+        ),
     ] = ("sonnet",)
     warm: Annotated[int, Meta(ge=0, le=64, description="How many ready processes each warm model has.")] = 1
     max_processes: Annotated[
-        int, Meta(ge=1, le=256, description="Never more CLI processes than this; requests above it wait in order.")
+        int,
+        Meta(
+            ge=1,
+            le=256,
+            description="Never more CLI processes than this for each sign-in; requests above it wait in order.",
+        ),
     ] = 4
     max_memory_mb: Annotated[
         int, Meta(ge=64, description="A process that has grown above this is replaced after its turn.")

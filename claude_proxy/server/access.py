@@ -23,7 +23,7 @@ def log_finished(request: web.Request, status: int, exchange: Exchange) -> None:
     }
     optional = {
         "model": exchange.model,
-        "backend": exchange.backend,
+        "backend": exchange.answered_by,
         "error": type(exchange.error).__name__ if exchange.error else "",
         "request_id": exchange.id,
     }

@@ -8,15 +8,16 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from aiohttp import web
 
-from claude_proxy.backends.base import Backend
+from claude_proxy.backends.base import Backend, Turn
 from claude_proxy.config.schema import Config
 from claude_proxy.server import guard
 from claude_proxy.server.access import log_finished
+from claude_proxy.server.bodies import log_bodies
 from claude_proxy.server.exchange import CURRENT, SERVER, Exchange, Server
 from claude_proxy.server.failures import as_proxy_error, respond, shape_for
 from claude_proxy.server.headers import handed_on, lost, renamed, server_timing
 from claude_proxy.server.listen import Listening, bind, listening, ssl_context, stopped_by_signals
-from claude_proxy.server.routes import OPEN_PATHS, routes
+from claude_proxy.server.routes import GREETED_PATHS, OPEN_PATHS, routes
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 OnReady = Callable[[Listening], Awaitable[None] | None]
@@ -46,7 +47,7 @@ def build_app(config: Config, backends: Sequence[Backend], *, demo: bool = False
 async def _envelope(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Follow a request from its first to its last byte: it gets an id, a guard, an answer and a line in the log."""
     server, exchange = request.app[SERVER], Exchange()
-    status = CLIENT_CLOSED_REQUEST
+    status, response = CLIENT_CLOSED_REQUEST, None
     with server.exchanges.track(exchange):
         try:
             response = await _admit(request, handler, server.config, exchange)
@@ -59,6 +60,8 @@ async def _envelope(request: web.Request, handler: Handler) -> web.StreamRespons
             response = respond(error, shape_for(request.path, request.headers), exchange.id, allow=allow)
         finally:
             log_finished(request, status, exchange)
+            if server.config.request_log:
+                log_bodies(request, response, exchange)
     return response
 
 
@@ -67,24 +70,24 @@ async def _admit(request: web.Request, handler: Handler, config: Config, exchang
     exchange.origin = guard.allowed_origin(request.headers, config)
     if guard.is_preflight(request.method, request.headers):
         return web.Response(status=204, headers=guard.preflight_headers(request.headers))
-    if request.path not in OPEN_PATHS:
+    if request.path not in OPEN_PATHS and not (request.method == "HEAD" and request.path in GREETED_PATHS):
         exchange.client = guard.client_of(request.headers, config.api_keys)
     return await handler(request)
 
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
     exchange = CURRENT.get()
-    told = {"request-id": exchange.id, "x-request-id": exchange.id}
+    turn = exchange.turn
+    told = handed_on(turn.headers) if turn is not None else {}
+    told |= {"request-id": exchange.id, "x-request-id": exchange.id}
     if request.app[SERVER].demo:
         told["x-claude-proxy-demo"] = "1"
     if exchange.backend:
-        told["x-claude-proxy-backend"] = exchange.backend
-    timings = {}
+        told["x-claude-proxy-backend"] = exchange.answered_by
+    timings = dict(turn.timings) if turn is not None else {}
     losses = list(exchange.losses)
-    if exchange.turn is not None:
-        timings.update(exchange.turn.timings)
-        losses += renamed(exchange.turn.losses, exchange.names)
-        told |= handed_on(exchange.turn.headers)
+    if isinstance(turn, Turn):
+        losses += renamed(turn.losses, exchange.names)
     if isinstance(response, web.Response):
         # A stream's headers go out long before its total is known.
         timings["total"] = exchange.elapsed()

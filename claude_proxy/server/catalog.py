@@ -6,13 +6,10 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from claude_proxy.backends.base import Model
+from claude_proxy.backends.base import Backend, Model
 from claude_proxy.errors import ProxyError, Unavailable, UnknownModel
-from claude_proxy.routing import Resolved, resolve
+from claude_proxy.routing import Offers, Resolved, named
 from claude_proxy.server.exchange import Server
-
-Offers = Mapping[str, Sequence[Model]]
-"""What each backend lists, by the backend's name, the preferred one first."""
 
 Json = dict[str, Any]
 
@@ -22,27 +19,37 @@ _EPOCH = "1970-01-01T00:00:00Z"
 
 async def offers(server: Server) -> tuple[Offers, list[ProxyError]]:
     """Ask every backend; give the lists, and the failures of those that can't say."""
-    answers = await asyncio.gather(*(backend.models() for backend in server.backends), return_exceptions=True)
+    if all(backend.name in server.listed for backend in server.backends):
+        # They know by now, and answer at once: a task for each would cost more than the answers.
+        answers = [await _list(backend) for backend in server.backends]
+    else:
+        answers = await asyncio.gather(*(_list(backend) for backend in server.backends))
     lists: dict[str, Sequence[Model]] = {}
     failures: list[ProxyError] = []
     for backend, answer in zip(server.backends, answers, strict=True):
-        match answer:
-            case ProxyError():
-                failures.append(answer)
-            case BaseException():
-                raise answer
-            case _:
-                lists[backend.name] = answer
+        if isinstance(answer, ProxyError):
+            failures.append(answer)
+            server.listed.discard(backend.name)
+        else:
+            lists[backend.name] = tuple(answer)
+            server.listed.add(backend.name)
     if not lists:
         raise failures[0] if failures else Unavailable("no backend is set up: enable one in the config")
     return lists, failures
 
 
-async def find(server: Server, name: str) -> Resolved:
-    """Give the backend and the model id that ``name`` means; raise ``UnknownModel`` where there is none."""
+async def _list(backend: Backend) -> Sequence[Model] | ProxyError:
+    try:
+        return await backend.models()
+    except ProxyError as error:
+        return error
+
+
+async def find(server: Server, name: str) -> tuple[Resolved, ...]:
+    """Give who has the model that ``name`` means, the best first; raise ``UnknownModel`` where nobody has."""
     lists, failures = await offers(server)
     try:
-        return resolve(name, lists, server.config.model_aliases, server.config.default_model)
+        return server.names.find(name, lists, server.config.model_aliases, server.config.default_model)
     except UnknownModel:
         if failures:
             # The backend that can't answer now may be the one that has it: 404 would be a guess.
@@ -55,14 +62,16 @@ def openai_entries(lists: Offers, aliases: Mapping[str, str]) -> list[Json]:
     entries: dict[str, Json] = {}
     for backend, models in lists.items():
         for model in models:
-            entries.setdefault(model.id, _openai_entry(model.id, model, backend))
+            name = named(model, model.id)
+            entries.setdefault(name, _openai_entry(name, model, backend))
         for model in models:
-            for alias in model.aliases:
-                entries.setdefault(alias, {**_openai_entry(alias, model, backend), "alias_of": model.id})
+            for alias in (named(model, alias) for alias in model.aliases):
+                known = {**_openai_entry(alias, model, backend), "alias_of": named(model, model.id)}
+                entries.setdefault(alias, known)
     for alias, target in aliases.items():
-        known = entries.get(target)
-        if known is not None:
-            entries.setdefault(alias, {**known, "id": alias, "alias_of": known.get("alias_of", target)})
+        meant = entries.get(target)
+        if meant is not None:
+            entries.setdefault(alias, {**meant, "id": alias, "alias_of": meant.get("alias_of", target)})
     return list(entries.values())
 
 
@@ -80,8 +89,11 @@ def _openai_entry(name: str, model: Model, backend: str) -> Json:
 
 def anthropic_entries(lists: Offers) -> list[Json]:
     """Give every model, once, as Anthropic lists models."""
-    named = {model.id: model.display_name for models in lists.values() for model in models}
-    return [anthropic_entry(model_id, display_name) for model_id, display_name in named.items()]
+    titles: dict[str, str] = {}
+    for models in lists.values():
+        for model in models:
+            titles.setdefault(named(model, model.id), model.display_name)
+    return [anthropic_entry(model_id, display_name) for model_id, display_name in titles.items()]
 
 
 def anthropic_entry(model_id: str, display_name: str) -> Json:

@@ -12,9 +12,24 @@ from uuid import uuid4
 
 from aiohttp import web
 
-from claude_proxy.backends.base import Backend, Turn
+from claude_proxy.backends.base import Backend, Relayed, Turn
 from claude_proxy.config.schema import Config
 from claude_proxy.errors import ProxyError, RateLimited, Unavailable
+from claude_proxy.routing import Names
+
+
+@dataclass(slots=True)
+class Excerpt:
+    """The first ``limit`` bytes of something, and how long it is."""
+
+    limit: int
+    total: int = 0
+    kept: bytearray = field(default_factory=bytearray)
+
+    def add(self, data: bytes) -> None:
+        """Take the next bytes."""
+        self.total += len(data)
+        self.kept += data[: self.limit - len(self.kept)]
 
 
 @dataclass(slots=True, eq=False)
@@ -35,7 +50,11 @@ class Exchange:
     """Our field names in the client's words, for what the backend couldn't honour."""
     reading: bool = False
     """The body isn't all here yet."""
-    turn: Turn | None = None
+    turn: Turn | Relayed | None = None
+    received: bytes | None = None
+    """The request's body, kept only where ``request-log`` asks for it; as ``sent``."""
+    sent: Excerpt | None = None
+    """The beginning of a streamed answer."""
     client_gone: bool = False
     error: ProxyError | None = None
     """How it failed, also where the status said 200 already."""
@@ -45,6 +64,11 @@ class Exchange:
     def elapsed(self) -> float:
         """Give the seconds since the request came."""
         return monotonic() - self.started
+
+    @property
+    def answered_by(self) -> str:
+        """Who answers: the one of a backend's upstreams that it names, else the backend."""
+        return (self.turn.answered_by if self.turn is not None else "") or self.backend
 
     @asynccontextmanager
     async def stoppable(self) -> AsyncIterator[None]:
@@ -147,6 +171,9 @@ class Server:
     backends: Sequence[Backend]
     demo: bool = False
     exchanges: Exchanges = field(default_factory=Exchanges)
+    names: Names = field(default_factory=Names)
+    listed: set[str] = field(default_factory=set)
+    """The backends that know by now which models they have."""
     hurry: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when somebody asked twice to stop: nothing is waited for any more."""
 

@@ -7,10 +7,10 @@ import math
 from collections.abc import Callable, Collection
 from difflib import get_close_matches
 
-import msgspec
 from aiohttp import web
 
 from claude_proxy.dialects.chat import CHAT
+from claude_proxy.dialects.messages import MESSAGES
 from claude_proxy.errors import BadRequest, NotFound, ProxyError
 from claude_proxy.server.guard import Headers
 
@@ -24,13 +24,6 @@ _LONGEST_WAIT_SECONDS = 60
 """What SDKs wait out by themselves; where it takes longer, asking again at once is only noise."""
 
 
-def anthropic_shape(error: ProxyError, request_id: str) -> bytes:
-    """Render an error as the Anthropic API does."""
-    return msgspec.json.encode(
-        {"type": "error", "error": {"type": error.kind, "message": error.message}, "request_id": request_id}
-    )
-
-
 def wants_anthropic(headers: Headers) -> bool:
     """Tell whether the client of an endpoint that both APIs have is an Anthropic one."""
     return "anthropic-version" in headers or "x-api-key" in headers
@@ -39,7 +32,7 @@ def wants_anthropic(headers: Headers) -> bool:
 def shape_for(path: str, headers: Headers) -> Shape:
     """Choose by the path, and by the headers where both APIs share it."""
     if path.startswith("/v1/messages") or (path.startswith("/v1/models") and wants_anthropic(headers)):
-        return anthropic_shape
+        return MESSAGES.error
     return CHAT.error
 
 

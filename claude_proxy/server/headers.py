@@ -9,6 +9,14 @@ _MOST_LOSSES = 40
 _LONGEST_LOSS = 100
 _PLAIN = "[]._-/$@:+*! "
 
+_HOP_BY_HOP = frozenset({"keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "expect"})
+_CREDENTIALS = frozenset({"authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie", "cookie2"})
+_THIS_REQUEST_S = frozenset(
+    {"host", "content-length", "content-encoding", "accept-encoding", "origin", "referer", "forwarded", "via"}
+)
+_NOT_SENT_ON = _HOP_BY_HOP | _CREDENTIALS | _THIS_REQUEST_S
+_NOT_SENT_ON_BEGINNINGS = ("proxy-", "sec-", "access-control-", "x-forwarded-", "x-real-", "x-claude-proxy-")
+
 
 def lost(names: Iterable[str]) -> str:
     """Render the names of fields that couldn't be honoured, each once.
@@ -32,6 +40,21 @@ def handed_on(upstream: Mapping[str, str]) -> dict[str, str]:
     return {
         name: value for name, value in upstream.items() if (name + value).isascii() and (name + value).isprintable()
     }
+
+
+def sent_on(received: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Give the request headers that an upstream of the client's own dialect gets, with lower-case names.
+
+    All but those that belong to this connection, say who the client is to us, or describe a body that is read by now.
+    """
+    headers: dict[str, str] = {}
+    for name, value in received:
+        key = name.lower()
+        if key not in _NOT_SENT_ON and not key.startswith(_NOT_SENT_ON_BEGINNINGS):
+            headers[key] = f"{headers[key]}, {value}" if key in headers else value
+    for name in headers.pop("connection", "").split(","):
+        headers.pop(name.strip().lower(), None)
+    return headers
 
 
 def renamed(losses: Iterable[str], names: Mapping[str, str]) -> list[str]:

@@ -20,7 +20,8 @@ LogFormat = Literal["rich", "json"]
 _SECRET = re.compile(
     r"\b(sk-)[A-Za-z0-9_-]{6,}"
     r"|(\bBearer\s+)[^\s'\",;]+"
-    r"|(\b(?:x-api-key|api[-_]key|authorization)['\"]?\s*[:=]\s*['\"]?)(?!Bearer\b)[^\s'\",;]+",
+    # The quotes may be escaped, any number of times: JSON in JSON.
+    r"|(\b(?:x-api-key|api[-_]key|authorization)\\*['\"]?\s*[:=]\s*\\*['\"]?(?:Basic\s+)?)(?!Bearer\b)[^\s'\",;\\]+",
     re.IGNORECASE,
 )
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")

@@ -14,6 +14,7 @@ from claude_proxy import __version__
 from claude_proxy.backends.base import Backend, Health
 from claude_proxy.dialects.base import Dialect
 from claude_proxy.dialects.chat import CHAT
+from claude_proxy.dialects.messages import MESSAGES
 from claude_proxy.server.body import expect
 from claude_proxy.server.catalog import (
     anthropic_entries,
@@ -26,16 +27,20 @@ from claude_proxy.server.catalog import (
 )
 from claude_proxy.server.exchange import SERVER
 from claude_proxy.server.failures import wants_anthropic
-from claude_proxy.server.turns import answer
+from claude_proxy.server.turns import answer, count_tokens
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-TURNS: dict[str, Dialect] = {"/v1/chat/completions": CHAT}
+TURNS: dict[str, Dialect] = {"/v1/chat/completions": CHAT, "/v1/messages": MESSAGES}
 """Where each dialect is spoken."""
 
 OPEN_PATHS = frozenset({"/health", "/readyz"})
 """What needs no key."""
 
+GREETED_PATHS = frozenset({"/", "/api/hello"})
+"""What clients ask before anything else, to see whether somebody is there; a HEAD needs no key."""
+
+_COUNT_PATH = "/v1/messages/count_tokens"
 _HEALTH_SECONDS = 5
 
 
@@ -43,11 +48,19 @@ def routes() -> list[web.RouteDef]:
     """Give the table of endpoints."""
     return [
         *(web.post(path, partial(answer, dialect=dialect), expect_handler=expect) for path, dialect in TURNS.items()),
+        web.post(_COUNT_PATH, partial(count_tokens, dialect=MESSAGES), expect_handler=expect),
+        *(web.get(path, greet) for path in sorted(GREETED_PATHS)),
         web.get("/v1/models", list_models),
         web.get("/v1/models/{name:.+}", show_model),
         web.get("/health", health),
         web.get("/readyz", ready),
     ]
+
+
+async def greet(request: web.Request) -> web.Response:
+    """Say who is here, and where what is."""
+    del request
+    return _json({"name": "claude-proxy", "version": __version__, "endpoints": [*TURNS, _COUNT_PATH, "/v1/models"]})
 
 
 async def list_models(request: web.Request) -> web.Response:
@@ -62,15 +75,16 @@ async def list_models(request: web.Request) -> web.Response:
 async def show_model(request: web.Request) -> web.Response:
     """Give one model by any name that it can be asked for by."""
     server, name = request.app[SERVER], request.match_info["name"]
-    found = await find(server, name)
+    found = (await find(server, name))[0]
+    full_name = f"{found.prefix}/{found.model_id}" if found.prefix else found.model_id
     lists, _ = await offers(server)
     if wants_anthropic(request.headers):
         by_id = {entry["id"]: entry for entry in anthropic_entries(lists)}
-        return _json(by_id.get(found.model_id) or anthropic_entry(found.model_id, found.model_id))
+        return _json(by_id.get(full_name) or anthropic_entry(full_name, found.model_id))
     entries = {entry["id"].lower(): entry for entry in openai_entries(lists, server.config.model_aliases)}
     # A version that the upstream didn't list may exist all the same: what is known of it is its name.
-    unlisted = {"id": found.model_id, "object": "model", "created": 0, "owned_by": found.backend}
-    return _json(entries.get(name.lower()) or entries.get(found.model_id.lower()) or unlisted)
+    unlisted = {"id": full_name, "object": "model", "created": 0, "owned_by": found.backend}
+    return _json(entries.get(name.lower()) or entries.get(full_name.lower()) or unlisted)
 
 
 async def health(request: web.Request) -> web.Response:

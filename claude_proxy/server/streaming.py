@@ -7,8 +7,8 @@ status; after it the dialect's error event, and then the end.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from time import monotonic
 
 from aiohttp import web
@@ -31,17 +31,23 @@ class ClientGone(Exception):
 class Wire:
     """One streamed response. What is written goes out at once, in order, and no faster than the client reads.
 
-    ``keepalive`` is written whenever nothing else was for ``interval`` seconds (never where it is 0).
+    ``keepalive`` is written whenever nothing else was for ``interval`` seconds (never where it is 0). ``copy`` gets
+    what is sent.
     """
 
-    def __init__(self, request: web.Request, keepalive: bytes, interval: float) -> None:
+    def __init__(
+        self, request: web.Request, keepalive: bytes, interval: float, copy: Callable[[bytes], None] | None = None
+    ) -> None:
         self.response = web.StreamResponse(headers=_HEADERS)
         self._request = request
         self._keepalive = keepalive
         self._interval = interval
+        self._copy = copy
         self._written = monotonic()
         # Two write here, the reply and the signs of life: a frame is never inside another.
         self._turn = asyncio.Lock()
+        self._timer: asyncio.TimerHandle | None = None
+        self._beat: asyncio.Task[None] | None = None
 
     @property
     def begun(self) -> bool:
@@ -54,6 +60,8 @@ class Wire:
             try:
                 await self.response.prepare(self._request)
                 if frames:
+                    if self._copy is not None:
+                        self._copy(frames)
                     await self.response.write(frames)
             except ConnectionError as error:
                 raise ClientGone from error
@@ -69,31 +77,42 @@ class Wire:
 
     @asynccontextmanager
     async def kept_alive(self) -> AsyncIterator[None]:
-        """Give signs of life inside."""
+        """Give signs of life inside. A timer waits for silence, not a task: most answers never need one."""
         if not self._interval:
             yield
             return
-        beat = asyncio.create_task(self._beat())
+        self._wait(self._interval)
         try:
             yield
         finally:
-            beat.cancel()
-            await asyncio.gather(beat, return_exceptions=True)
+            if self._timer is not None:
+                self._timer.cancel()
+            if self._beat is not None:
+                await asyncio.gather(self._beat, return_exceptions=True)
 
-    async def _beat(self) -> None:
-        while True:
-            await asyncio.sleep(max(self._written + self._interval - monotonic(), 0.001))
-            if monotonic() - self._written < self._interval:
-                continue
-            # A client that hasn't read what was sent needs no sign of life, and this must never wait for one: it is
-            # cancelled when the reply ends, and a cancelled wait for the socket would fail the next write.
-            transport = self._request.transport
-            if transport is not None and not transport.get_write_buffer_size():
-                await self.write(self._keepalive)
-            self._written = monotonic()
+    def _wait(self, seconds: float) -> None:
+        self._timer = asyncio.get_running_loop().call_later(max(seconds, 0.001), self._wake)
+
+    def _wake(self) -> None:
+        left = self._written + self._interval - monotonic()
+        if left > 0:
+            self._wait(left)
+            return
+        self._written = monotonic()
+        self._wait(self._interval)
+        # A client that hasn't read what was sent needs no sign of life, and this must never wait for one: the end of
+        # the reply waits for it.
+        transport = self._request.transport
+        if transport is not None and not transport.get_write_buffer_size() and not self._turn.locked():
+            self._beat = asyncio.create_task(self._give_sign())
+
+    async def _give_sign(self) -> None:
+        # The reply itself finds out soon enough.
+        with suppress(ClientGone):
+            await self.write(self._keepalive)
 
 
-async def relay(turn: Turn, reply: ReplyStream, wire: Wire) -> None:
+async def send_events(turn: Turn, reply: ReplyStream, wire: Wire) -> None:
     """Send a turn's events as they come, to the end; raise ``UpstreamError`` where they aren't a whole reply."""
     grammar = Grammar()
     async for event in turn.events:

@@ -1,122 +1,141 @@
-"""One request for a turn, from its body to its answer, whatever its dialect and its backend."""
+"""One request for a turn, from its body to its answer, whatever its dialect and its backend.
+
+Of the body only ``model`` and ``stream`` are read before it is known who takes it: a backend that speaks the client's
+dialect gets it as it came, for the others it is translated.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from uuid import uuid4
 
 import msgspec
 from aiohttp import web
 
-from claude_proxy.backends.base import Backend, Call, Turn
+from claude_proxy.backends.base import Backend, Turn
 from claude_proxy.canon.events import AnyEvent
 from claude_proxy.canon.grammar import Grammar
 from claude_proxy.dialects.base import Dialect, Parsed, Stamp
-from claude_proxy.errors import BadRequest, ProxyError
+from claude_proxy.dialects.messages import Messages
+from claude_proxy.dialects.peek import peek
+from claude_proxy.routing import Resolved
+from claude_proxy.server.bodies import MOST_BYTES
 from claude_proxy.server.body import read_body
+from claude_proxy.server.candidates import first_answer
 from claude_proxy.server.catalog import find
-from claude_proxy.server.exchange import CURRENT, SERVER, Exchange, Server
+from claude_proxy.server.exchange import CURRENT, SERVER, Excerpt
 from claude_proxy.server.failures import as_proxy_error
-from claude_proxy.server.streaming import ClientGone, Wire, relay
-
-
-@dataclass(frozen=True, slots=True)
-class _Work:
-    """A request that has been understood, and who takes it."""
-
-    dialect: Dialect
-    parsed: Parsed
-    stamp: Stamp
-    backend: Backend
-    call: Call
+from claude_proxy.server.job import Job
+from claude_proxy.server.relay import native, relay_stream, relay_whole
+from claude_proxy.server.streaming import ClientGone, Wire, send_events
 
 
 async def answer(request: web.Request, dialect: Dialect) -> web.StreamResponse:
     """Answer a request for a turn."""
-    server, exchange = request.app[SERVER], CURRENT.get()
+    server = request.app[SERVER]
     with server.exchanges.place(server.config.max_concurrent_requests):
-        async with exchange.stoppable():
-            exchange.reading = True
-            body = await read_body(request, server.config.body_limit_mb)
-            exchange.reading = False
-            work = await _understand(server, exchange, dialect, body)
-        if work.parsed.stream:
-            wire = Wire(request, dialect.keepalive, server.config.streaming.keepalive_seconds)
-            return await _streamed(work, exchange, wire)
-        return await _whole(work, exchange)
+        job = await _understand(request, dialect)
+        return await (_streamed(job) if job.stream else _whole(job))
 
 
-async def _understand(server: Server, exchange: Exchange, dialect: Dialect, body: bytes) -> _Work:
-    parsed = _parse(dialect, body)
-    exchange.names, exchange.losses = dialect.names, parsed.losses
-    if server.config.strict and parsed.losses:
-        fields = ", ".join(parsed.losses)
-        raise BadRequest(f"these fields can't be honoured, and the server is strict: {fields}", param=parsed.losses[0])
-    found = await find(server, parsed.request.model)
-    exchange.model, exchange.backend = found.model_id, found.backend
-    request = msgspec.structs.replace(parsed.request, model=found.model_id)
-    return _Work(
-        dialect=dialect,
-        parsed=parsed,
-        stamp=Stamp(id=uuid4().hex, created=int(time.time())),
-        backend=next(backend for backend in server.backends if backend.name == found.backend),
-        call=Call(request=request, client=exchange.client, strict=server.config.strict),
-    )
+async def count_tokens(request: web.Request, dialect: Messages) -> web.StreamResponse:
+    """Answer how many tokens a request would be, as its backend counts them."""
+    server = request.app[SERVER]
+    with server.exchanges.place(server.config.max_concurrent_requests):
+        job = await _understand(request, dialect, dialect.parse_count)
+        job.stream = False  # a number is never streamed, whatever else the request says
+        async with job.exchange.stoppable():
+            return await first_answer(job, lambda found, backend: _counted(job, found, backend))
 
 
-def _parse(dialect: Dialect, body: bytes) -> Parsed:
-    try:
-        return dialect.parse(body)
-    except RecursionError:
-        raise BadRequest("the body is nested too deeply") from None
+async def _understand(request: web.Request, dialect: Dialect, parse: Callable[[bytes], Parsed] | None = None) -> Job:
+    server, exchange = request.app[SERVER], CURRENT.get()
+    async with exchange.stoppable():
+        exchange.reading = True
+        body = await read_body(request, server.config.body_limit_mb)
+        exchange.reading = False
+        if server.config.request_log:
+            exchange.received = body
+        asked = peek(body)
+        candidates = await find(server, asked.model)
+    stamp = Stamp(id=uuid4().hex, created=int(time.time()))
+    return Job(server, exchange, request, dialect, parse or dialect.parse, body, asked.stream, candidates, stamp)
 
 
-@asynccontextmanager
-async def _turn(work: _Work, exchange: Exchange) -> AsyncIterator[Turn]:
-    """Run the turn, ended by shutdown; whatever way it is left, nothing of it goes on."""
-    try:
-        async with exchange.stoppable(), work.backend.turn(work.call) as turn:
-            exchange.turn = turn
-            try:
-                yield turn
-            finally:
-                if isinstance(turn.events, AsyncGenerator):
-                    await turn.events.aclose()
-    except ProxyError as error:
-        if error.param is not None:
-            error.param = work.dialect.names.get(error.param, error.param)
-        raise
+async def _counted(job: Job, found: Resolved, backend: Backend) -> web.Response:
+    upstream = native(backend, job.dialect)
+    if upstream is not None:
+        return await relay_whole(job, found, upstream)
+    with job.in_its_words():
+        count = await backend.count_tokens(job.call(found))
+    return web.Response(body=msgspec.json.encode({"input_tokens": count}), content_type="application/json")
 
 
-async def _whole(work: _Work, exchange: Exchange) -> web.Response:
+async def _whole(job: Job) -> web.Response:
+    async with job.exchange.stoppable():
+        return await first_answer(job, lambda found, backend: _whole_of(job, found, backend))
+
+
+async def _whole_of(job: Job, found: Resolved, backend: Backend) -> web.Response:
+    upstream = native(backend, job.dialect)
+    if upstream is not None:
+        return await relay_whole(job, found, upstream)
     events: list[AnyEvent] = []
     grammar = Grammar()
-    async with _turn(work, exchange) as turn:
+    async with _turn(job, found, backend) as turn:
         async for event in turn.events:
             grammar.check(event)
             events.append(event)
         grammar.check_end()
-    body = work.dialect.collect(work.parsed, events, work.stamp)
+    body = job.dialect.collect(job.parsed(), events, job.stamp)
     return web.Response(body=body, content_type="application/json")
 
 
-async def _streamed(work: _Work, exchange: Exchange, wire: Wire) -> web.StreamResponse:
-    reply = work.dialect.stream(work.parsed, work.stamp)
+async def _streamed(job: Job) -> web.StreamResponse:
+    if job.server.config.request_log:
+        job.exchange.sent = Excerpt(MOST_BYTES)
+    copy = job.exchange.sent.add if job.exchange.sent is not None else None
+    wire = Wire(job.request, job.dialect.keepalive, job.server.config.streaming.keepalive_seconds, copy)
     try:
         try:
-            async with wire.kept_alive(), _turn(work, exchange) as turn:
-                await relay(turn, reply, wire)
+            async with wire.kept_alive(), job.exchange.stoppable():
+                await first_answer(
+                    job, lambda found, backend: _stream_of(job, found, backend, wire), lambda: wire.begun
+                )
         except ClientGone:
             raise
         except Exception as failure:
             if not wire.begun:
                 raise
-            exchange.error = as_proxy_error(failure)
-            await wire.write(reply.fail(exchange.error))
+            job.exchange.error = as_proxy_error(failure)
+            await wire.write(job.failed(job.exchange.error))
         await wire.end()
     except ClientGone:
-        exchange.client_gone = True
+        job.exchange.client_gone = True
     return wire.response
+
+
+async def _stream_of(job: Job, found: Resolved, backend: Backend, wire: Wire) -> None:
+    upstream = native(backend, job.dialect)
+    if upstream is not None:
+        job.reply = None
+        await relay_stream(job, found, upstream, wire)
+        return
+    job.reply = job.dialect.stream(job.parsed(), job.stamp)
+    async with _turn(job, found, backend) as turn:
+        await send_events(turn, job.reply, wire)
+
+
+@asynccontextmanager
+async def _turn(job: Job, found: Resolved, backend: Backend) -> AsyncIterator[Turn]:
+    """Run the turn; whatever way it is left, nothing of it goes on."""
+    with job.in_its_words():
+        async with backend.turn(job.call(found)) as turn:
+            job.exchange.turn = turn
+            try:
+                yield turn
+            finally:
+                if isinstance(turn.events, AsyncGenerator):
+                    await turn.events.aclose()

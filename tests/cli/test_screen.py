@@ -2,6 +2,7 @@
 
 import io
 import re
+from typing import Any
 
 import pytest
 from rich.console import Console, RenderableType
@@ -47,10 +48,11 @@ def test_what_is_there_to_paste_stays_whole(width: int) -> None:
     ]
 
 
-def test_the_base_url_is_shown() -> None:
-    """OpenAI's base URL ends with ``/v1``, on 80 columns."""
+def test_both_base_urls_are_shown() -> None:
+    """OpenAI's base URL ends with ``/v1``, Anthropic's doesn't, on 80 columns."""
     text = listening()
 
+    assert re.search(rf"Anthropic +{URL} ", text)
     assert re.search(rf"OpenAI +{URL}/v1 ", text)
     assert max(map(len, text.splitlines())) <= 80
 
@@ -80,6 +82,16 @@ def test_a_backend_that_is_ready_says_for_whom_and_with_what() -> None:
 
     assert "claude-cli  ready   claude CLI 9.9.9, signed in: me (max)" in text
     assert "models  opus, default, claude-sonnet-5" in text
+
+
+def test_names_are_shown_as_they_are_asked_for() -> None:
+    """A profile's models have its name in front, for people and machines."""
+    work = (Model("claude-sonnet-5", "S", aliases=("sonnet",), prefix="work"), Model("x", "X", prefix="work"))
+    answer = Answer("claude-cli/work", Health(ready=True, detail="d"), work)
+
+    assert "models  work/sonnet, work/x" in render(screen.backends([answer]))
+    line: Any = screen.backends_line([answer])
+    assert line["backends"][0]["models"] == ["work/claude-sonnet-5", "work/x"]
 
 
 def test_a_backend_that_is_not_ready_says_what_to_do() -> None:
@@ -112,6 +124,7 @@ def test_the_lines_for_machines() -> None:
         "version": "0.1.0",
         "demo": True,
         "openai_base_url": f"{URL}/v1",
+        "anthropic_base_url": URL,
     }
     failed = Answer("x", Health(ready=True, detail="d"), "it is slow")
     assert screen.backends_line([READY, failed]) == {

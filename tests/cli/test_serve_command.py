@@ -3,6 +3,8 @@
 import json
 import signal
 import socket
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -85,7 +87,7 @@ def test_json_gives_a_line_for_machines(started: Start, tmp_path: Path) -> None:
     second = json.loads(server.wait_for(r'^\{"event":"backends".*\}$')[0])
 
     assert first["demo"] is True
-    assert first["openai_base_url"].endswith("/v1")
+    assert first["openai_base_url"] == first["anthropic_base_url"] + "/v1"
     assert [backend["name"] for backend in second["backends"]] == ["claude-cli"]
     assert second["backends"][0]["ready"] is True
     assert second["backends"][0]["account"] is None
@@ -107,6 +109,32 @@ def test_without_the_cli_it_runs_and_says_how_to_install_it(started: Start, tmp_
     server.wait_for(r"claude-cli +not ready +claude-cli\.path: /nowhere/claude isn't a working claude binary")
 
     assert server.stop() == 0
+
+
+def test_an_upstream_with_a_key_answers(started: Start, tmp_path: Path) -> None:
+    """The file's entry becomes a backend that is shown, asked with its prefix and named; one without its key is not."""
+    command = [sys.executable, "-m", "claude_proxy.simulator"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as simulator:
+        assert simulator.stdout is not None
+        upstream = simulator.stdout.readline().strip()
+        (tmp_path / "config.yaml").write_text(
+            "claude-cli: {enabled: false}\n"
+            f"claude-api-key: [{{api-key: env:MY_KEY, base-url: '{upstream}', prefix: console}},\n"
+            "  {api-key: env:GONE}]\n"
+        )
+        server = started("--config", "config.yaml", home=tmp_path, MY_KEY="sk-ant-very-secret")
+        base_url = server.wait_for(LISTENING)[1]
+        server.wait_for(r"claude-api-key +ready")
+        server.wait_for(r"models +console/")
+        body = {"model": "console/sonnet", "max_tokens": 9, "messages": [{"role": "user", "content": "Hello"}]}
+        request = urllib.request.Request(f"{base_url}/v1/messages", json.dumps(body).encode())
+        with urllib.request.urlopen(request, timeout=60) as reply:
+            assert json.load(reply)["type"] == "message"
+            assert reply.headers["x-claude-proxy-backend"] == "claude-api-key"
+        assert server.stop() == 0
+        simulator.terminate()
+    assert "sk-ant-very-secret" not in server.output
+    assert "config.yaml:3: claude-api-key[1]: switched off: env:GONE leads nowhere" in server.output
 
 
 def test_keys_of_the_configuration_are_asked_for_and_never_shown(started: Start, tmp_path: Path) -> None:
@@ -155,7 +183,9 @@ def test_without_any_backend_it_does_not_start(tmp_path: Path) -> None:
     done = run("serve", "--config", "config.yaml", home=tmp_path)
 
     assert done.returncode == 2
-    assert done.stderr == ("error: no backend is set up: nothing could answer; set `claude-cli.enabled` to true\n")
+    assert done.stderr == (
+        "error: no backend is set up: nothing could answer; set `claude-cli.enabled` to true, or add an API key\n"
+    )
 
 
 def test_the_log_can_go_to_a_file(started: Start, tmp_path: Path) -> None:

@@ -24,17 +24,7 @@ HOLDERS = {"config", "cli", "claude_cli", "tls", "streaming", "routing"}
 """Names under which code has the configuration or a section of it in its hands."""
 
 SET = {
-    "request-log": "true",
-    "proxy-url": "socks5://proxy.example:1080",
-    "request-retry": "0",
-    "max-retry-interval": "7.5",
-    "routing.strategy": "fill-first",
-    "routing.fall-back-to-api-key": "true",
-    "claude-cli.profiles": "{work: {config-dir: /w}}",
-    "claude-cli.plan-only": "false",
     "claude-cli.mcp-servers": "{files: {command: x}}",
-    "claude-api-key": "[{api-key: k}]",
-    "openai-compatibility": "[{name: o, base-url: 'http://o.example/v1'}]",
     "usage-statistics-enabled": "false",
 }
 
@@ -101,14 +91,6 @@ def test_setting_a_key_without_effect_is_a_warning_with_its_line(tmp_path: Path,
 def test_writing_a_default_out_is_no_warning() -> None:
     """The example file has every key, and nothing to say."""
     assert load(ROOT / "config.example.yaml", environ={}).warnings == ()
-
-
-def test_an_entry_without_its_key_has_no_effect_either(tmp_path: Path) -> None:
-    """That it was switched off isn't all there is to know."""
-    path = tmp_path / "config.yaml"
-    path.write_text("claude-api-key: [{api-key: env:GONE}]")
-
-    assert load(path, environ={}).warnings[0] == f"{path}:1: claude-api-key has no effect in this version"
 
 
 def test_the_example_marks_exactly_the_keys_without_effect() -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from aiohttp.test_utils import make_mocked_request
 
-from claude_proxy.dialects.base import Parsed
+from claude_proxy.config.schema import Config
+from claude_proxy.dialects.base import Parsed, Stamp
 from claude_proxy.dialects.chat import Chat
 from claude_proxy.errors import BadRequest, Unavailable
-from claude_proxy.server.exchange import Exchange
-from claude_proxy.server.turns import _parse
+from claude_proxy.server.exchange import Exchange, Server
+from claude_proxy.server.job import Job
 
 
 async def test_what_is_stopped_before_it_begins_never_begins() -> None:
@@ -53,6 +55,15 @@ async def test_a_cancelled_task_stays_cancelled() -> None:
         await task
 
 
+def job_for(dialect: Chat) -> Job:
+    """Give a request in a dialect."""
+    request = make_mocked_request("POST", "/v1/chat/completions")
+    server = Server(Config(), ())
+    return Job(
+        server, Exchange(), request, dialect, dialect.parse, body=b"", stream=False, candidates=(), stamp=Stamp("x", 0)
+    )
+
+
 def test_a_body_too_deep_for_any_parser_is_the_client_s_failure() -> None:
     """A dialect that runs out of stack gives a 400."""
 
@@ -61,4 +72,4 @@ def test_a_body_too_deep_for_any_parser_is_the_client_s_failure() -> None:
             raise RecursionError
 
     with pytest.raises(BadRequest, match="nested too deeply"):
-        _parse(Deep(), b"")
+        job_for(Deep()).parsed()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from claude_proxy.server.headers import handed_on, lost, renamed, server_timing
+from claude_proxy.server.headers import handed_on, lost, renamed, sent_on, server_timing
 
 
 def test_losses_are_named_once_in_order() -> None:
@@ -40,3 +40,26 @@ def test_upstream_headers_that_can_not_be_sent_are_left_out() -> None:
 def test_losses_are_told_in_the_client_s_words() -> None:
     """A backend names our fields, a dialect knows what its clients call them."""
     assert renamed(["max_tokens", "seed"], {"max_tokens": "max_completion_tokens"}) == ["max_completion_tokens", "seed"]
+
+
+def test_what_an_upstream_gets_of_a_request_s_headers() -> None:
+    """All but what is this connection's, the client's credentials, or about a body that is unpacked by now."""
+    received = [
+        ("Anthropic-Version", "2023-06-01"),
+        ("anthropic-beta", "a"),
+        ("Anthropic-Beta", "b"),
+        ("User-Agent", "sdk"),
+        ("X-New", "kept"),
+        ("Connection", "keep-alive, X-Hop"),
+        ("X-Hop", "1"),
+    ]
+    dropped = (
+        "Authorization x-api-key Api-Key Cookie Host Content-Length Content-Encoding Transfer-Encoding TE Expect "
+        "Accept-Encoding Origin Referer Sec-Fetch-Site Proxy-Authorization X-Forwarded-For Forwarded Upgrade"
+    )
+    assert sent_on([*received, *((name, "secret") for name in dropped.split())]) == {
+        "anthropic-version": "2023-06-01",
+        "anthropic-beta": "a, b",
+        "user-agent": "sdk",
+        "x-new": "kept",
+    }
