@@ -15,7 +15,7 @@ NOTE: Json = {"type": "function", "function": {"name": "note", "parameters": {"t
 BRIEF = "Be brief."
 """The system prompt of the conversations that are foreseen."""
 
-_HEADERS = {"x-api-key": "unused", "anthropic-version": "2023-06-01"}
+HEADERS = {"x-api-key": "unused", "anthropic-version": "2023-06-01"}
 
 
 async def timed(pieces: AsyncIterator[bool]) -> float:
@@ -79,7 +79,7 @@ def results(talk: list[Json]) -> list[Json]:
 async def events(ready: Setting, url: str, body: Json) -> AsyncIterator[Json]:
     """Stream an answer; give its events' data."""
     body = {"model": MODEL, "stream": True, **body}
-    async with ready.http.post(url, json=body, headers=_HEADERS, raise_for_status=True) as response:
+    async with ready.http.post(url, json=body, headers=HEADERS, raise_for_status=True) as response:
         async for line in response.content:
             if line.startswith(b"data: {"):
                 event = json.loads(line[6:])

@@ -71,8 +71,18 @@ def _cpu_ms(parent: int) -> dict[int, float]:
     used: dict[int, float] = {}
     for pid in (*children(os.getpid()), *children(parent)):
         with suppress(OSError):  # it ended just now
-            used[pid] = time.clock_gettime(~pid << 3 | 2) * 1000  # the clock that clock_getcpuclockid(3) names
+            used[pid] = cpu_ms(pid)
     return used
+
+
+def cpu_ms(pid: int) -> float:
+    """Give the CPU time that a process has used."""
+    return time.clock_gettime(~pid << 3 | 2) * 1000  # the clock that clock_getcpuclockid(3) names
+
+
+def family(pid: int) -> list[int]:
+    """Give a process, and all that it and its own have started."""
+    return [pid, *(one for child in children(pid) for one in family(child))]
 
 
 def ended_ms() -> float:

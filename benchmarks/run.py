@@ -10,37 +10,49 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import direct
 import gaps
 import latency
 import mixed
 import queue_up
+import streams
 import throughput
 from rich.console import Console
-from setting import ROOMY, Setting, setting
+from setting import DIRECT, ROOMY, USUAL, Setting, setting
 from tables import show
 
 from claude_proxy.backends.claude_cli.binary import find_binary
-from claude_proxy.config.schema import ClaudeCliConfig
 
 Figures = dict[str, Any]
 _PACE = ("--gap-ms", str(gaps.GAP_MS), "--stamped")
-_Part = Callable[[Setting, argparse.Namespace], Awaitable[Figures]]
-_DEFAULT = ClaudeCliConfig().max_processes
-_PARTS: dict[str, tuple[tuple[str, ...], int, _Part]] = {
-    "first-delta": ((), ROOMY, lambda ready, asked: latency.run(ready, asked.rounds)),
-    "throughput": ((), _DEFAULT, lambda ready, asked: throughput.run(ready, min(asked.rounds, 3), asked.requests)),
-    "streaming": (_PACE, ROOMY, lambda ready, asked: gaps.run(ready, asked.rounds)),
-    "mixed": ((), ROOMY, lambda ready, asked: mixed.run(ready, asked.mixed)),
-    "queue": ((), _DEFAULT, lambda ready, asked: queue_up.run(ready, asked.queue)),
-}
-"""For each part the simulator's options, how many processes the server may have, and what to run."""
+_SLOW = ("--gap-ms", "1000")
 
-_APART = ("mixed", "queue")
-"""Parts that are asked for with a number of turns, in the place of the others."""
+
+@dataclass(frozen=True)
+class _Part:
+    """What to run, with which configuration of the server and which options for the simulator."""
+
+    run: Callable[[Setting, argparse.Namespace], Awaitable[Figures]]
+    config: str = ROOMY
+    pace: tuple[str, ...] = ()
+
+
+_PARTS: dict[str, _Part] = {
+    "first-delta": _Part(lambda ready, asked: latency.run(ready, asked.rounds)),
+    "throughput": _Part(lambda ready, asked: throughput.run(ready, min(asked.rounds, 3), asked.requests), USUAL),
+    "streaming": _Part(lambda ready, asked: gaps.run(ready, asked.rounds), ROOMY, _PACE),
+    "direct": _Part(lambda ready, asked: direct.run(ready, asked.rounds, asked.litellm), DIRECT),
+    "mixed": _Part(lambda ready, asked: mixed.run(ready, asked.mixed)),
+    "queue": _Part(lambda ready, asked: queue_up.run(ready, asked.queue), USUAL),
+    "streams": _Part(lambda ready, asked: streams.run(ready, asked.streams), DIRECT, _SLOW),
+}
+_APART = ("mixed", "queue", "streams")
+"""Parts that are asked for with a number of requests, in the place of the others."""
 
 _PART_SECONDS = 180
 """How long a part may take, and the seconds for each round and each mixed turn beside."""
@@ -55,9 +67,9 @@ async def run(options: argparse.Namespace, folder: Path) -> Figures:
     turns = sum(getattr(options, part) or 0 for part in _APART)
     limit = _PART_SECONDS + _ROUND_SECONDS * options.rounds + _TURN_SECONDS * turns
     for name in options.only:
-        pace, processes, part = _PARTS[name]
-        async with asyncio.timeout(limit), setting(folder, *pace, max_processes=processes) as ready:
-            results[name] = await part(ready, options)
+        part = _PARTS[name]
+        async with asyncio.timeout(limit), setting(folder, *part.pace, config=part.config) as ready:
+            results[name] = await part.run(ready, options)
     return results
 
 
@@ -73,6 +85,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--queue", type=int, metavar="N", help="make N requests instead, 16 at once, and watch their order"
     )
+    parser.add_argument("--streams", type=int, metavar="N", help="hold N slow streams at once instead")
+    parser.add_argument("--litellm", type=Path, metavar="PATH", help="the `litellm` program, to be measured beside")
     parser.add_argument("--json", type=Path, metavar="PATH", help="write all figures to this file, too")
     parser.add_argument("--plot", type=Path, metavar="PATH", help="draw the results as a PNG, too")
     options = parser.parse_args()

@@ -13,11 +13,25 @@ import aiohttp
 from processes import at_rest, line_of, started
 
 from claude_proxy.backends.claude_cli.binary import find_binary
+from claude_proxy.config.schema import ClaudeCliConfig
 
 MODEL = "claude-sonnet-4-6"  # one that can be made to call a tool
-ROOMY = 8
-"""Processes for the parts that keep conversations of several sides: none shall push another out."""
+
+
+def warm(max_processes: int) -> str:
+    """Give the configuration with so many processes of the CLI."""
+    return f"claude-cli: {{base-url: '{{upstream}}', warm-models: [{MODEL}], max-processes: {max_processes}}}"
+
+
+ROOMY = warm(8)
+"""For the parts that keep conversations of several sides: none shall push another out."""
+
+USUAL = warm(ClaudeCliConfig().max_processes)
+
+DIRECT = "claude-cli: {{enabled: false}}\nclaude-api-key: [{{api-key: unused, base-url: '{upstream}'}}]"
+"""No CLI, but an API key for the upstream."""
 Json = dict[str, Any]
+_COMMON = "port: 0\nlog-format: json\nmax-concurrent-requests: 2000\n"
 
 
 @dataclass(frozen=True)
@@ -42,15 +56,16 @@ class Setting:
 
 
 @asynccontextmanager
-async def setting(folder: Path, *pace: str, max_processes: int = ROOMY) -> AsyncIterator[Setting]:
+async def setting(folder: Path, *pace: str, config: str = ROOMY) -> AsyncIterator[Setting]:
     """Start both. ``pace`` are options for the simulator; without any it answers at once."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANTHROPIC_", "CLAUDE", "XDG_"))}
     own = {"CLAUDE_CONFIG_DIR": str(folder / "config"), "CLAUDE_CODE_OAUTH_TOKEN": "dummy", "NO_PROXY": "127.0.0.1"}
     env, file = {**kept, **own, "HOME": str(folder), "TMPDIR": str(folder)}, folder / "config.yaml"
     async with started("claude_proxy.simulator", "--lenient", *pace, env=env, cwd=folder) as simulator:
         upstream = (await line_of(simulator)).decode().strip()
-        cli = f"{{base-url: '{upstream}', warm-models: [{MODEL}], max-processes: {max_processes}}}"
-        file.write_text(f"port: 0\nlog-format: json\nclaude-cli: {cli}\n")
+        file.write_text(
+            f"port: 0\nlog-format: json\nmax-concurrent-requests: 2000\n{config.format(upstream=upstream)}\n"
+        )
         command = ("claude_proxy", "--config", str(file), "serve", "--log-level", "error")
         # No limit of the client's own: what waits shall wait in the server.
         http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from direct import BASE as DIRECT
 from gaps import BASE as STRAIGHT
 from gaps import GAP_MS
 from latency import BASE, PROCESS
@@ -82,11 +83,31 @@ def _queue(results: Figures, console: Console) -> None:
     _table(console, "requests, 16 at once", columns, [row])
 
 
+def _direct(results: Figures, console: Console) -> None:
+    base = results[DIRECT]["median_ms"]
+    rows = []
+    for name, side in results.items():
+        added = f"{side['median_ms'] - base:.2f}" if name != DIRECT else ""
+        used = [f"{side[key]:.2f}" if key in side else "" for key in ("cpu_ms", "rss_mb")]
+        rows.append((name, f"{side['median_ms']:.2f}", added, *used))
+    columns = ("median ms", "over straight ms", "CPU ms a request", "memory MB")
+    _table(console, "first byte with an API key", columns, rows)
+
+
+def _streams(results: Figures, console: Console) -> None:
+    columns = ("whole", "most at once", "seconds", "memory before, MB", "most, MB")
+    numbers = [f"{results[key]:.0f}" for key in ("seconds", "server_start_mb", "server_most_mb")]
+    row = (str(results["streams"]), str(results["whole"]), str(results["most_open"]), *numbers)
+    _table(console, "slow streams", columns, [row])
+
+
 _QUEUE = ("most_processes", "most_overtaken")
 _TABLES = {
     "first-delta": _first_delta,
     "throughput": _throughput,
     "streaming": _streaming,
+    "direct": _direct,
+    "streams": _streams,
     "mixed": _mixed,
     "queue": _queue,
 }
