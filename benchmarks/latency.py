@@ -6,7 +6,8 @@ from typing import Any
 
 from processes import children, ended_ms, rss_mb
 from setting import Setting
-from sides import BEGINNING, CONTINUED, REFILL_SECONDS, SIDES
+from sides import BEGINNING, CONTINUED, SIDES
+from straight import REFILL_SECONDS
 
 Figures = dict[str, Any]
 BASE, PROCESS = list(SIDES)[:2]

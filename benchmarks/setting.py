@@ -20,7 +20,7 @@ MODEL = "claude-sonnet-4-6"  # one that can be made to call a tool
 
 def warm(max_processes: int) -> str:
     """Give the configuration with so many processes of the CLI."""
-    return f"claude-cli: {{base-url: '{{upstream}}', warm-models: [{MODEL}], max-processes: {max_processes}}}"
+    return f"claude-cli: {{base-url: 'UPSTREAM', warm-models: [{MODEL}], max-processes: {max_processes}}}"
 
 
 ROOMY = warm(8)
@@ -28,7 +28,7 @@ ROOMY = warm(8)
 
 USUAL = warm(ClaudeCliConfig().max_processes)
 
-DIRECT = "claude-cli: {{enabled: false}}\nclaude-api-key: [{{api-key: unused, base-url: '{upstream}'}}]"
+DIRECT = "claude-cli: {enabled: false}\nclaude-api-key: [{api-key: unused, base-url: 'UPSTREAM'}]"
 """No CLI, but an API key for the upstream."""
 Json = dict[str, Any]
 _COMMON = "port: 0\nlog-format: json\nmax-concurrent-requests: 2000\n"
@@ -63,9 +63,7 @@ async def setting(folder: Path, *pace: str, config: str = ROOMY) -> AsyncIterato
     env, file = {**kept, **own, "HOME": str(folder), "TMPDIR": str(folder)}, folder / "config.yaml"
     async with started("claude_proxy.simulator", "--lenient", *pace, env=env, cwd=folder) as simulator:
         upstream = (await line_of(simulator)).decode().strip()
-        file.write_text(
-            f"port: 0\nlog-format: json\nmax-concurrent-requests: 2000\n{config.format(upstream=upstream)}\n"
-        )
+        file.write_text(_COMMON + config.replace("UPSTREAM", upstream))
         command = ("claude_proxy", "--config", str(file), "serve", "--log-level", "error")
         # No limit of the client's own: what waits shall wait in the server.
         http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))

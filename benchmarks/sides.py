@@ -4,11 +4,9 @@ import asyncio
 import time
 
 import straight
-from client import HI, NOTE, Request, completion, foreseen_talk, results, straight_upstream, timed
+from client import CALL, HI, NOTE, Request, completion, foreseen_talk, results, straight_upstream, timed
 from setting import Json, Setting
-
-REFILL_SECONDS = 0.4
-"""After a first turn: more than the server waits until it starts another process."""
+from straight import REFILL_SECONDS
 
 
 async def upstream(ready: Setting) -> Request:
@@ -25,8 +23,8 @@ async def foreseen(ready: Setting) -> Request:
 
 async def unforeseen(ready: Setting) -> Request:
     """Begin one with a new system prompt, which a warm process must be told first; the answer is a tool call."""
-    talk = ready.kept["calling"] = [{"role": "system", "content": f"It is {time.monotonic_ns()}."}, HI]
-    return timed(completion(ready, talk, tools=[NOTE], tool_choice="required"))
+    talk = ready.kept["calling"] = [{"role": "system", "content": f"It is {time.monotonic_ns()}."}, CALL]
+    return timed(completion(ready, talk, tools=[NOTE]))
 
 
 async def next_turn(ready: Setting) -> Request:

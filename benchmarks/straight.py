@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-from client import BRIEF, Request, timed
+from client import BRIEF, CALL, Request, timed
 from processes import stopped
 from setting import MODEL, Setting
 
@@ -16,8 +16,11 @@ from claude_proxy.backends.claude_cli.catalog import Knowledge
 from claude_proxy.backends.claude_cli.child import Child
 from claude_proxy.canon.blocks import AnyBlock, Text, ToolResult, ToolUse
 from claude_proxy.canon.events import AnyEvent, BlockStart, TextDelta
-from claude_proxy.canon.request import Message, Tool, ToolChoice
+from claude_proxy.canon.request import Message, Tool
 from claude_proxy.canon.request import Request as Asked
+
+REFILL_SECONDS = 0.4
+"""After a first turn: more than the server waits until it starts another process. A straight one rests as long."""
 
 _NOTE = Tool(name="note")
 _FORESEEN: dict[str, Any] = {"system": (Text(text=BRIEF),), "tools": (_NOTE,)}
@@ -134,18 +137,20 @@ async def prepared(ready: Setting) -> Request:
     task = driven.task(**_FORESEEN)
     driven.child.prepare(task.system, task.tools)
     driven.child.apply(task.plan.settings)
+    await asyncio.sleep(REFILL_SECONDS)
     return _ending(driven, driven.begin(task, prepared=True))
 
 
 async def blank(ready: Setting) -> Request:
     """Begin one on a child that has been told nothing; the answer is a tool call."""
     driven = await warm(ready)
+    await asyncio.sleep(REFILL_SECONDS)
     return _ending(driven, driven.begin(_calling_task(driven)))
 
 
 def _calling_task(driven: Driven) -> conversation.Task:
     system = (Text(text=f"It is {time.monotonic_ns()}."),)
-    return driven.task(system=system, tools=(_NOTE,), tool_choice=ToolChoice(type="any"))
+    return driven.task(Text(text=CALL["content"]), system=system, tools=(_NOTE,))
 
 
 async def _ending(driven: Driven, pieces: AsyncIterator[bool]) -> float:
@@ -166,6 +171,8 @@ async def tool_results(ready: Setting) -> Request:
     """Answer the tool calls that the model has just made."""
     if "straight calling" in ready.kept:
         await ready.kept["straight calling"].child.stop()
-    driven = ready.kept["straight calling"] = await warm(ready)
+    driven = ready.kept["straight calling"] = ready.kept.pop("straight spare", None) or await warm(ready)
     await timed(driven.begin(_calling_task(driven)))
+    ready.kept["straight spare"] = await warm(ready)  # as the server starts one, before the results come
+    await asyncio.sleep(REFILL_SECONDS)
     return timed(driven.answer())

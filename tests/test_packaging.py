@@ -17,7 +17,9 @@ DOCUMENTS = (
     "README.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
+    "docs/api.md",
     "docs/architecture.md",
+    "docs/backends.md",
     "docs/configuration.md",
     "docs/performance.md",
 )

@@ -40,7 +40,7 @@ def listening(base_url: str, *, demo: bool, everywhere: bool) -> RenderableType:
 
 
 def paste(base_url: str, *, keys: bool, model: str) -> Text:
-    """Give the lines that point a client here. Print them without folding, so that they can be copied."""
+    """Give the lines that point a client of either API here. Print them unfolded, so that they can be copied."""
     key = "'one of your api-keys'" if keys else "unused"
     authorization = '  -H "Authorization: Bearer $OPENAI_API_KEY" \\\n' if keys else ""
     body = f'{{"model": "{model}", "messages": [{{"role": "user", "content": "Hello"}}]}}'
@@ -50,6 +50,9 @@ def paste(base_url: str, *, keys: bool, model: str) -> Text:
         "curl $OPENAI_BASE_URL/chat/completions -H 'Content-Type: application/json' \\\n"
         f"{authorization}"
         f"  -d '{body}'\n"
+        "\n"
+        f"export ANTHROPIC_BASE_URL={base_url}\n"
+        f"export ANTHROPIC_API_KEY={key}\n"
     )
     return Text.assemble("\n", (lines, "green"))
 

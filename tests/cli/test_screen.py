@@ -44,6 +44,9 @@ def test_what_is_there_to_paste_stays_whole(width: int) -> None:
         "curl $OPENAI_BASE_URL/chat/completions -H 'Content-Type: application/json' \\",
         """  -d '{"model": "sonnet", "messages": [{"role": "user", "content": "Hello"}]}'""",
         "",
+        f"export ANTHROPIC_BASE_URL={URL}",
+        "export ANTHROPIC_API_KEY=unused",
+        "",
         "",
     ]
 
@@ -63,6 +66,14 @@ def test_with_keys_the_lines_say_so_and_show_none() -> None:
 
     assert "export OPENAI_API_KEY='one of your api-keys'\n" in text
     assert '  -H "Authorization: Bearer $OPENAI_API_KEY" \\\n' in text
+    assert "export ANTHROPIC_API_KEY='one of your api-keys'\n" in text
+
+
+def test_nothing_to_paste_is_wider_than_a_terminal() -> None:
+    """What a usual terminal folds is hard to copy: 80 columns hold each line, with keys or without."""
+    both = [str(screen.paste(URL, keys=keys, model="sonnet")) for keys in (False, True)]
+
+    assert max(len(line) for text in both for line in text.splitlines()) <= 80
 
 
 def test_the_demo_says_what_it_is() -> None:

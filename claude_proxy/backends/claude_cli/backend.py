@@ -36,6 +36,7 @@ _log = logging.getLogger("claude_proxy.cli")
 
 _CATALOG_SECONDS = 30.0
 _ACCOUNT_SECONDS = 30.0
+_LOOK_AGAIN_SECONDS = 1.0
 
 
 @dataclass(slots=True)
@@ -50,21 +51,23 @@ class ClaudeCli:
     as prefix, and none of its processes is started before somebody asks.
     """
 
-    config: ClaudeCliConfig
-    extra_env: Mapping[str, str] = field(default_factory=dict)
-    environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    config: ClaudeCliConfig = field(repr=False)
+    extra_env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)
     workdir: Path | None = None
     probe: Callable[[Binary], Awaitable[Report]] | None = None
     profile: str = ""
     name: str = field(init=False)
     kind: str = field(init=False, default="claude-cli")
-    _pool: Pool = field(init=False)
-    _shared: Shared = field(init=False)
+    _pool: Pool = field(init=False, repr=False)
+    _shared: Shared = field(init=False, repr=False)
     _config_dir: str | None = field(init=False, default=None)
     _reported_at: float = field(init=False, default=0.0)
     """When the plan's limits were last reported, in Unix seconds."""
     _account: tuple[float, Account] | None = field(init=False, default=None)
     _report: Report | None = field(init=False, default=None)
+    _report_due: float = field(init=False, default=0.0)
+    """Until when the report is believed without a look at the binary."""
     _report_lock: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
     _catalog_lock: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
     _account_lock: asyncio.Lock = field(init=False, default_factory=asyncio.Lock)
@@ -180,6 +183,9 @@ class ClaudeCli:
         """Find out what the installed version does, once for each; raise ``Unavailable`` for one that can't be used."""
         if self.probe is None:
             return None
+        now = time.monotonic()
+        if self._report is not None and now < self._report_due:
+            return self._report
         binary = find_binary(self.config.path)
         async with self._report_lock:
             if self._report is None or self._report.version != binary.version or not self._report.lasting:
@@ -189,6 +195,8 @@ class ClaudeCli:
                     _log.warning("claude CLI %s fails these checks, switched off: %s", binary.version, failed)
         if self._report.refused:
             raise Unavailable(self._report.refused)
+        if self._report.lasting:
+            self._report_due = now + _LOOK_AGAIN_SECONDS
         return self._report
 
     async def health(self) -> Health:

@@ -20,6 +20,7 @@ from claude_proxy.backends.claude_cli import control, tools
 from claude_proxy.backends.claude_cli.binary import launcher
 from claude_proxy.backends.claude_cli.failures import Lost
 from claude_proxy.backends.claude_cli.limits import Limits
+from claude_proxy.backends.claude_cli.pipes import Pipes
 from claude_proxy.backends.claude_cli.turns import (
     Answered,
     HistoryTaken,
@@ -39,7 +40,6 @@ from claude_proxy.framing import Lines, LineTooLong
 
 _log = logging.getLogger("claude_proxy.cli")
 
-_READ_BYTES = 1 << 16
 _STDERR_KEPT = 4096
 _TERM_SECONDS = 2.0
 _LISTED_AS = {"Agent": "Task"}
@@ -66,7 +66,9 @@ class Child:
         self._command = (*launcher(), *command)
         self._env = dict(env)
         self._cwd = cwd
-        self._process: asyncio.subprocess.Process | None = None
+        self._measured: psutil.Process | None = None
+        self._pipes = Pipes(self._read_output, self._read_errors)
+        self._lines = Lines()
         self._started = asyncio.Event()
         self._gone = asyncio.Event()
         self._events: asyncio.Queue[AnyEvent | ProxyError] = asyncio.Queue()
@@ -83,38 +85,29 @@ class Child:
 
     async def run(self) -> None:
         """Start the process, read it until it ends, reap it. Ends the process too when cancelled."""
+        pipes = self._pipes
         try:
-            self._process = await asyncio.create_subprocess_exec(
-                *self._command,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-                env=self._env,
-                cwd=self._cwd,
-                start_new_session=True,  # a Ctrl-C in our terminal is ours to handle
-            )
+            self.pid = await pipes.start(self._command, self._env, self._cwd)
         except OSError as error:
             _log.error("the claude CLI can't be started: %s", error)
             self._lose(f"the claude CLI can't be started: {error}")
             return
-        self.pid = self._process.pid
         _log.debug("child %d started", self.pid)
         try:
             self._started.set()
             self._flush()
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._read_stdout(self._process))
-                group.create_task(self._read_stderr(self._process))
+            await pipes.closed.wait()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_TERM_SECONDS):
-                    await self._process.wait()
+                    await pipes.exited.wait()
         finally:
-            await asyncio.shield(self._reap(self._process))
+            await asyncio.shield(self._reap())
 
-    async def _reap(self, process: asyncio.subprocess.Process) -> None:
-        if process.returncode is None:
-            await self._end(process)
-        self.returncode = process.returncode
+    async def _reap(self) -> None:
+        if not self._pipes.exited.is_set():
+            await self._end()
+        self._pipes.release()
+        self.returncode = self._pipes.returncode
         _log.debug("child %s ended with %s", self.pid, self.returncode)
         self._lose(f"the claude CLI process ended with {self.last_words}")
 
@@ -142,19 +135,19 @@ class Child:
         """End the process: SIGTERM, after two seconds SIGKILL. Returns when it is gone; ``run`` reaps it."""
         self.spoiled = True
         await self._started.wait()
-        if self._process is not None and not self._gone.is_set():
-            await self._end(self._process)
+        if self.pid is not None and not self._gone.is_set():
+            await self._end()
             await self._gone.wait()
 
-    async def _end(self, process: asyncio.subprocess.Process) -> None:
+    async def _end(self) -> None:
         self._signal(signal.SIGTERM)
         try:
             async with asyncio.timeout(_TERM_SECONDS):
-                await process.wait()
+                await self._pipes.exited.wait()
         except TimeoutError:
             _log.warning("child %s ignores SIGTERM, killing it", self.pid)
             self._signal(signal.SIGKILL)
-            await process.wait()
+            await self._pipes.exited.wait()
 
     def _signal(self, number: signal.Signals) -> None:
         # The whole group: where the launcher stays between the two, neither may be left.
@@ -180,15 +173,13 @@ class Child:
         Nobody waits until they are read: they are in memory anyway, and a process that reads no more must not hold up
         the deadlines of the turn.
         """
-        if self._process is not None and not self._unwritten:
+        if self.pid is not None and not self._unwritten:
             # In one piece with what else is written now: the process wakes up at the first, and competes with us.
             asyncio.get_running_loop().call_soon(self._flush)
         self._unwritten.extend(lines)
 
     def _flush(self) -> None:
-        assert self._process is not None
-        if self._process.stdin is not None and not self._process.stdin.is_closing():
-            self._process.stdin.write(b"".join(self._unwritten))
+        self._pipes.write(b"".join(self._unwritten))
         self._unwritten.clear()
 
     def memory(self) -> int:
@@ -196,7 +187,7 @@ class Child:
         if self.pid is None or self.gone:
             return 0
         try:
-            process = psutil.Process(self.pid)
+            process = self._measured = self._measured or psutil.Process(self.pid)
             # Elsewhere than on Linux the launcher stays between the two.
             family = [process] if sys.platform == "linux" else [process, *process.children()]
             return sum(member.memory_info().rss for member in family)
@@ -254,28 +245,27 @@ class Child:
             await self._call_came.wait()
         return self.calls.pop(tool_use_id)
 
-    async def _read_stdout(self, process: asyncio.subprocess.Process) -> None:
-        assert process.stdout is not None
-        lines = Lines()
-        while data := await process.stdout.read(_READ_BYTES):
-            try:
-                complete = lines.feed(data)
-            except LineTooLong as error:
-                self._lose(f"the claude CLI wrote {error}")
-                self._signal(signal.SIGKILL)
-                return
-            for line in complete:
+    def _read_output(self, data: bytes) -> None:
+        if self.gone:
+            return
+        try:
+            for line in self._lines.feed(data):
                 for sign in self.turns.feed(line):
                     self.spoke = True
                     self._take(sign)
+        except LineTooLong as error:
+            self._lose(f"the claude CLI wrote {error}")
+            self._signal(signal.SIGKILL)
+        except Exception:  # noqa: BLE001  # whatever it is, nobody may wait for this child for ever
+            _log.exception("what child %s wrote can't be dealt with", self.pid)
+            self._lose("what the claude CLI wrote can't be dealt with")
+            self._signal(signal.SIGKILL)
 
-    async def _read_stderr(self, process: asyncio.subprocess.Process) -> None:
-        assert process.stderr is not None
-        while data := await process.stderr.read(_READ_BYTES):
-            self._stderr += data
-            del self._stderr[:-_STDERR_KEPT]
-            if _log.isEnabledFor(logging.DEBUG):
-                _log.debug("child %d stderr: %s", process.pid, data.decode(errors="replace").rstrip())
+    def _read_errors(self, data: bytes) -> None:
+        self._stderr += data
+        del self._stderr[:-_STDERR_KEPT]
+        if _log.isEnabledFor(logging.DEBUG):
+            _log.debug("child %s stderr: %s", self.pid, data.decode(errors="replace").rstrip())
 
     def _take(self, sign: Signal) -> None:
         match sign:

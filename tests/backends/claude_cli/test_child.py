@@ -290,12 +290,25 @@ async def test_what_is_written_at_once_arrives_in_one_piece(make_fake: MakeReal)
     first = await fake.ask(user("hi"))
     ((member,),) = [list(fake.backend._pool._members.values())]
     pieces: list[bytes] = []
-    stdin = member.child._process.stdin
+    pipes = member.child._pipes
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stdin, "write", pieces.append)
+        patch.setattr(pipes, "write", pieces.append)
         member.child.write(b"1\n")
         member.child.write(b"2\n", b"3\n")
         assert pieces == []
         await asyncio.sleep(0)
     assert pieces == [b"1\n2\n3\n"]
     assert first.text == "fine"
+
+
+async def test_a_line_that_cant_be_dealt_with_ends_its_child_and_nobody_waits(
+    make_fake: MakeReal, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A fault of ours in reading is an error for its own turn, told in the log, and the next request works."""
+    fake = await make_fake()
+    with monkeypatch.context() as patch:
+        patch.setattr(Child, "_take", lambda *_: 1 / 0)
+        with pytest.raises(UpstreamError, match="can't be dealt with"):
+            await fake.ask(user("hi"))
+    assert "ZeroDivisionError" in caplog.text
+    assert (await fake.ask(user("hi"))).text == "fine"

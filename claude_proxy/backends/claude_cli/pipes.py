@@ -1,0 +1,65 @@
+"""A process and its three pipes. What it writes is handed over at once, in the same step in which it was read."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import cast
+
+_OUTPUT, _ERRORS = 1, 2
+
+
+class Pipes(asyncio.SubprocessProtocol):
+    """A process under way. ``closed`` is set when it can write no more, ``exited`` when it has been reaped.
+
+    asyncio's own streams would put a buffer, a future and a task switch between each line and whom it is for.
+    """
+
+    def __init__(self, on_output: Callable[[bytes], None], on_errors: Callable[[bytes], None]) -> None:
+        self.closed = asyncio.Event()
+        self.exited = asyncio.Event()
+        self._takers = {_OUTPUT: on_output, _ERRORS: on_errors}
+        self._open = set(self._takers)
+        self._transport: asyncio.SubprocessTransport | None = None
+
+    async def start(self, command: Sequence[str], env: Mapping[str, str], cwd: str) -> int:
+        """Start the process in a session of its own (a Ctrl-C in our terminal is ours to handle); give its pid.
+
+        Raises ``OSError`` where it can't be started.
+        """
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.subprocess_exec(lambda: self, *command, env=env, cwd=cwd, start_new_session=True)
+        self._transport = transport
+        return transport.get_pid()
+
+    @property
+    def returncode(self) -> int | None:
+        """How it ended; a signal is a negative number."""
+        return self._transport.get_returncode() if self._transport is not None else None
+
+    def write(self, data: bytes) -> None:
+        """Write to its stdin; where that is closed it goes nowhere."""
+        stdin = self._transport.get_pipe_transport(0) if self._transport is not None else None
+        if stdin is not None and not stdin.is_closing():
+            cast("asyncio.WriteTransport", stdin).write(data)
+
+    def release(self) -> None:
+        """Close what is left of the pipes, once the process has ended: something it started may hold them open."""
+        if self._transport is not None:
+            self._transport.close()
+
+    # -- what asyncio calls -------------------------------------------------------------------------------------------
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        """Hand over what was read."""
+        self._takers[fd](data)
+
+    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:  # noqa: ARG002  # asyncio's own signature
+        """Note that a pipe is closed."""
+        self._open.discard(fd)
+        if not self._open:
+            self.closed.set()
+
+    def process_exited(self) -> None:
+        """Note that the process is gone."""
+        self.exited.set()
