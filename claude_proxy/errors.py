@@ -158,6 +158,7 @@ class ConfigError(Exception):
 _BY_STATUS: dict[int, type[ProxyError]] = {
     400: BadRequest,
     401: Unauthorized,
+    402: BadRequest,
     403: Forbidden,
     404: NotFound,
     408: UpstreamTimeout,

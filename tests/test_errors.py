@@ -52,6 +52,7 @@ def test_repr_names_class_status_and_message() -> None:
     [
         (400, errors.BadRequest, 400),
         (401, errors.Unauthorized, 401),
+        (402, errors.BadRequest, 402),
         (403, errors.Forbidden, 403),
         (404, errors.NotFound, 404),
         (408, errors.UpstreamTimeout, 408),

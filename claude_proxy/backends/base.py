@@ -9,6 +9,7 @@ from typing import Protocol, runtime_checkable
 
 from claude_proxy.canon.events import AnyEvent
 from claude_proxy.canon.request import Request
+from claude_proxy.errors import ProxyError
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ class Original:
     model: str
     stream: bool
     prefix: str = ""
+    strict: bool = False
 
 
 @dataclass(slots=True)
@@ -89,6 +91,9 @@ class Relayed:
     timings: dict[str, float] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
     answered_by: str = ""
+    losses: list[str] = field(default_factory=list)
+    error: ProxyError | None = None
+    """The failure that the upstream told of inside its stream: the client has it by then, so nothing is raised."""
 
 
 @dataclass(frozen=True, slots=True)

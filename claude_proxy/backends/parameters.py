@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from claude_proxy.canon.blocks import Json
-from claude_proxy.canon.request import Effort, Request
+from claude_proxy.canon.request import Effort, Request, ToolChoice
 from claude_proxy.errors import BadRequest, ProxyError
 
 BESIDE_TEMPERATURE = "top_p beside temperature"
@@ -159,8 +159,7 @@ def _plan_tool_choice(request: Request, abilities: Abilities, draft: Draft, *, t
     forced = choice.type in {"any", "tool"}
     kind = choice.type
     if forced and (thinking or "tool_choice" in abilities.refused):
-        which = f"the tool `{choice.name}`" if choice.type == "tool" else "one of the tools"
-        draft.notes.append(f"You must call {which} in this reply, before anything else.")
+        draft.notes.append(must_call(choice))
         draft.losses.append("tool_choice")
         kind = "auto"
     value: Json = {"type": kind}
@@ -171,6 +170,12 @@ def _plan_tool_choice(request: Request, abilities: Abilities, draft: Draft, *, t
     draft.body["tool_choice"] = value
     if forced and kind != "auto":
         draft.sent.add("tool_choice")
+
+
+def must_call(choice: ToolChoice) -> str:
+    """Say in the system prompt what a forced tool choice would have said."""
+    which = f"the tool `{choice.name}`" if choice.type == "tool" else "one of the tools"
+    return f"You must call {which} in this reply, before anything else."
 
 
 _PARAMETERS = ("tool_choice", "temperature", "top_k", "top_p", "adaptive", "thinking", "effort")

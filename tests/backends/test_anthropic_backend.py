@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -11,7 +12,6 @@ import pytest
 from raw_upstreams import free_port
 
 from claude_proxy.backends.anthropic.backend import ClaudeApi
-from claude_proxy.backends.anthropic.knowledge import Knowledge
 from claude_proxy.backends.base import Call, Native, Turn
 from claude_proxy.backends.http.attempts import Patience
 from claude_proxy.canon.blocks import Json, Text
@@ -54,7 +54,7 @@ def entry(base_url: str, **fields: Any) -> ClaudeApiKey:
 async def backend(*entries: ClaudeApiKey, patience: Patience = QUICK, **fields: Any) -> AsyncIterator[ClaudeApi]:
     """Make a backend, and close it."""
     fields.setdefault("max_retry_interval", 0.05)
-    one = ClaudeApi(Config(claude_api_key=entries, **fields), patience=patience, environ={})
+    one = ClaudeApi(Config(claude_api_key=entries, **fields), patience=patience)
     await one.start()
     try:
         yield one
@@ -111,7 +111,7 @@ async def test_nobody_asked_for_a_length_so_it_is_the_models_own(simulator: Simu
 async def test_a_maximum_that_nobody_lists_is_learnt() -> None:
     """C15: from the 400, once; too much asked for is lowered and named from then on."""
     async with Simulator() as simulator, backend(entry(simulator.base_url)) as one:
-        one._offers.knowledge = Knowledge()  # as if the upstream's list said nothing
+        one._offers._due = math.inf  # as if the upstream listed nothing
         await told(one, model=OLDER, max_tokens=None)
         _, turn = await told(one, model=OLDER, max_tokens=90_000)
     assert [seen.body["max_tokens"] for seen in simulator.seen] == [128_000, 32_000, 32_000]
@@ -128,7 +128,7 @@ async def test_what_a_model_refuses_is_left_out_named_and_remembered() -> None:
         "reasoning": Reasoning(mode="off"),
     }
     async with Simulator() as simulator, backend(entry(simulator.base_url)) as one:
-        one._offers.knowledge = Knowledge()  # as if the upstream's list said nothing
+        one._offers._due = math.inf  # as if the upstream listed nothing
         _, first = await told(one, **asked)
         tried = len(simulator.seen)
         _, second = await told(one, **asked)
@@ -277,18 +277,6 @@ async def test_the_upstreams_own_list_is_offered(simulator: Simulator) -> None:
     assert next(model for model in models if model.id == OLDER).max_output_tokens == 32_000
 
 
-async def test_the_last_list_is_kept_where_the_upstream_fails() -> None:
-    """L01: and it is asked for again."""
-    async with Simulator() as simulator, backend(entry(simulator.base_url)) as one:
-        one._offers.kept_seconds = 0
-        before = await one.models()
-        await simulator.close()
-        await one.models()
-        assert one._offers._asking is not None
-        await one._offers._asking
-        assert await one.models() == before
-
-
 async def test_an_upstream_that_never_listed_anything_is_said(caplog: pytest.LogCaptureFixture) -> None:
     """L01: not an empty list, and in one line for a person."""
     caplog.set_level(logging.CRITICAL)
@@ -307,7 +295,7 @@ async def test_configured_models_need_no_list() -> None:
 
 async def test_all_pages_are_read(simulator: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
     """L01: where there are more than fit on one."""
-    monkeypatch.setattr("claude_proxy.backends.anthropic.offers._PAGE", 2)
+    monkeypatch.setattr("claude_proxy.backends.anthropic.listing._PAGE", 2)
     async with backend(entry(simulator.base_url)) as one:
         assert len(await one.models()) == len(simulator._models)
 
@@ -319,11 +307,9 @@ async def test_all_pages_are_read(simulator: Simulator, monkeypatch: pytest.Monk
     ("fields", "why"),
     [
         ({"api_key": "sk-ant-oat01-abc"}, "subscription"),
-        ({"api_key": "env:NOT_SET"}, "NOT_SET"),
         ({"base_url": "nowhere"}, "base-url"),
         ({"proxy_url": "ftp://x"}, "proxy-url"),
         ({"api_key": "two\nlines"}, "characters"),
-        ({"headers": {"x": "env:NOT_SET"}}, "NOT_SET"),
     ],
 )
 async def test_an_entry_that_can_not_be_used_is_named_and_the_others_work(
@@ -341,7 +327,7 @@ async def test_an_entry_that_can_not_be_used_is_named_and_the_others_work(
 
 async def test_no_entry_that_can_be_used_is_not_ready() -> None:
     """It says why, and doesn't keep the server from starting."""
-    async with backend(entry("", api_key="env:NOT_SET")) as one:
+    async with backend(entry("nowhere")) as one:
         assert not (await one.health()).ready
         with pytest.raises(Unavailable):
             await one.models()

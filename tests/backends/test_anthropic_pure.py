@@ -12,16 +12,15 @@ from hypothesis import strategies as st
 from claude_proxy.backends.anthropic import headers
 from claude_proxy.backends.anthropic.caching import legal
 from claude_proxy.backends.anthropic.knowledge import Knowledge
-from claude_proxy.backends.anthropic.listing import merged, offered, parse
+from claude_proxy.backends.anthropic.listing import parse
 from claude_proxy.backends.anthropic.reply import Reply
 from claude_proxy.backends.anthropic.request import render
 from claude_proxy.backends.anthropic.watch import Watch
 from claude_proxy.backends.base import Model
-from claude_proxy.backends.http.keys import Credential
 from claude_proxy.backends.parameters import Abilities
 from claude_proxy.canon.blocks import Json, Opaque, Text, Thinking, ToolResult, ToolUse
+from claude_proxy.canon.events import MessageStart
 from claude_proxy.canon.request import Message, Reasoning, Request, Tool, ToolChoice
-from claude_proxy.config.schema import ModelName
 from claude_proxy.errors import BadRequest, Overloaded, ProxyError, UpstreamError
 from claude_proxy.framing import sse_event
 from claude_proxy.simulator.validate.caching import check_cache_marks
@@ -202,28 +201,6 @@ def test_what_is_no_list_is_refused(data: bytes) -> None:
         parse(data)
 
 
-def test_the_configs_models_have_their_aliases() -> None:
-    """An alias leads to the upstream's name; an excluded one doesn't."""
-    entries = (ModelName(name="m", alias="a"), ModelName(name="m", alias="x-b"), ModelName(name="n"))
-    key = Credential("k", "k", "u", prefix="p", models=entries, excluded_models=("x-*", "n"))
-    assert offered(key, parse(page({"id": "m", "max_tokens": 7})).models) == [
-        Model("m", "m", aliases=("a",), max_output_tokens=7, prefix="p")
-    ]
-
-
-def test_a_listed_model_may_be_excluded() -> None:
-    """L01: what mustn't be asked for isn't offered."""
-    key = Credential("k", "k", "u", excluded_models=("*-haiku-*",))
-    listed = parse(page({"id": "claude-haiku-4"}, {"id": "claude-opus-4"})).models
-    assert [model.id for model in offered(key, listed)] == ["claude-opus-4"]
-
-
-def test_a_model_of_two_keys_is_one() -> None:
-    """With the aliases of both."""
-    both = merged([Model("m", "M", aliases=("a",)), Model("m", "M", aliases=("b",)), Model("m", "M", prefix="p")])
-    assert both == [Model("m", "M", aliases=("a", "b")), Model("m", "M", prefix="p")]
-
-
 @pytest.mark.parametrize(
     ("message", "maximum"),
     [
@@ -298,14 +275,14 @@ WHOLE = stream(
 @pytest.mark.parametrize("data", [WHOLE, WHOLE.replace(b"\n", b"\r\n"), b": hello\n\n" + WHOLE])
 def test_any_split_gives_the_same_events_and_the_same_bytes(data: bytes) -> None:
     """M01: at each offset, and byte by byte."""
-    whole = Reply().feed(data)
+    whole = list(Reply().feed(data))
     assert len(whole) == 7
     for at in range(len(data)):
         reply, watch = Reply(), Watch()
-        assert reply.feed(data[:at]) + reply.feed(data[at:]) == whole
+        assert [*reply.feed(data[:at]), *reply.feed(data[at:])] == whole
         assert watch.feed(data[:at]) + watch.feed(data[at:]) == data
         assert watch.has_ended
-        assert reply.is_whole
+        assert reply.is_over
     watch, passed = Watch(), b""
     for at in range(len(data)):
         assert not watch.has_ended
@@ -317,9 +294,9 @@ def test_a_stream_that_breaks_off_is_a_failure() -> None:
     """C35: never a clean end."""
     cut = WHOLE[: -len(stream("message_stop"))]
     reply, watch = Reply(), Watch()
-    reply.feed(cut)
-    reply.end()
-    assert isinstance(reply.error, UpstreamError)
+    assert len(list(reply.feed(cut))) == 6
+    with pytest.raises(UpstreamError):
+        reply.end()
     watch.feed(cut)
     with pytest.raises(UpstreamError):
         watch.end()
@@ -337,12 +314,28 @@ def test_an_error_in_the_middle_is_the_clients_to_read() -> None:
     data = stream("message_start", "error")
     assert watch.feed(data) == data
     assert watch.has_ended
+    assert isinstance(watch.error, Overloaded)
+    events = Reply().feed(data)
+    assert isinstance(next(events), MessageStart)
+    with pytest.raises(Overloaded, match="busy"):
+        next(events)
+
+
+@pytest.mark.parametrize("event", [b"event: error\n\n", b'event: error\ndata: {"type":"ping"}\n\n'])
+def test_an_error_that_says_nothing_is_one_all_the_same(event: bytes) -> None:
+    """K07: it is known that the reply failed, if not why."""
+    watch = Watch()
+    watch.feed(stream("message_start") + event)
+    assert isinstance(watch.error, UpstreamError)
+
+
+def test_what_comes_behind_the_end_is_nobodys() -> None:
+    """In the same bytes or in later ones."""
     reply = Reply()
-    assert len(reply.feed(data)) == 1
-    assert isinstance(reply.error, Overloaded)
-    assert reply.feed(WHOLE) == []
-    reply.end()
-    assert isinstance(reply.error, Overloaded)
+    assert len(list(reply.feed(WHOLE + b"data: nonsense\n\n"))) == 7
+    assert list(reply.feed(b"data: nonsense\n\n")) == []
+    assert list(reply.end()) == []
+    assert reply.is_finished
 
 
 @pytest.mark.parametrize("data", [b"<html>\n\n", b"data: nonsense\n\n", b'data: {"type": 5}\n\n'])
@@ -370,8 +363,8 @@ def test_a_line_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         watch.feed(b"da")
     reply = Reply()
     reply._lines.limit = 10
-    reply.feed(b"data: 1234567")
-    assert isinstance(reply.error, UpstreamError)
+    with pytest.raises(UpstreamError):
+        list(reply.feed(b"data: 1234567"))
 
 
 def test_headers_are_handed_on_by_name() -> None:

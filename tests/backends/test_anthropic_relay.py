@@ -31,7 +31,7 @@ OK = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\nrequ
 async def backend(base_url: str, patience: Patience = QUICK) -> AsyncIterator[ClaudeApi]:
     """Make a backend with one key, and close it."""
     keys = (ClaudeApiKey(api_key="our-key", base_url=base_url),)
-    one = ClaudeApi(Config(claude_api_key=keys, max_retry_interval=0.05), patience=patience, environ={})
+    one = ClaudeApi(Config(claude_api_key=keys, max_retry_interval=0.05), patience=patience)
     try:
         yield one
     finally:
@@ -163,8 +163,9 @@ async def test_what_fails_before_the_first_byte_is_tried_again() -> None:
     """K07: the client notices nothing."""
     async with Simulator() as simulator, backend(simulator.base_url) as one:
         simulator.queue.append(script.error(529, "overloaded_error", "busy"))
-        chunks, _ = await relayed(one, original())
+        chunks, answer = await relayed(one, original())
         assert chunks[-1].endswith(STOP)
+        assert answer.error is None
         assert len(simulator.seen) == 2
 
 
@@ -180,8 +181,10 @@ async def test_an_error_event_in_the_middle_goes_on_as_it_is() -> None:
     """M04: the client reads it, and that is the end."""
     event = sse_event("error", b'{"type":"error","error":{"type":"overloaded_error","message":"busy"}}')
     async with listening(saying(OK + START, event)) as port, backend(f"http://127.0.0.1:{port}") as one:
-        chunks, _ = await relayed(one, original())
+        chunks, answer = await relayed(one, original())
     assert b"".join(chunks) == START + event
+    assert isinstance(answer.error, Overloaded)
+    assert answer.error.message == "busy"
 
 
 @pytest.mark.parametrize("rest", [b"", b"data: hal", b"<html>\n\n"])
@@ -227,3 +230,12 @@ async def test_only_what_the_api_has_is_handed_on() -> None:
     async with backend("http://127.0.0.1:9") as one:
         with pytest.raises(NotFound):
             await relayed(one, original(path="/v1/files"))
+
+
+async def test_payment_that_is_due_keeps_its_status_and_its_words() -> None:
+    """K10: 402, as the upstream says it."""
+    async with Simulator() as simulator, backend(simulator.base_url) as one:
+        simulator.queue.append(script.error(402, "billing_error", "Your credit balance is too low."))
+        with pytest.raises(BadRequest, match="credit balance") as caught:
+            await relayed(one, original())
+    assert caught.value.status == 402

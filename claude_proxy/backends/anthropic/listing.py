@@ -1,23 +1,23 @@
-"""A page of an upstream's ``GET /v1/models``, and the config's own list, as our models. Pure.
+"""A page of an upstream's ``GET /v1/models`` as our models. Pure.
 
 Source: https://docs.anthropic.com/en/api/models-list.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 
 from claude_proxy.backends.base import Model
-from claude_proxy.backends.http.keys import Credential
 from claude_proxy.backends.parameters import Abilities
 from claude_proxy.canon.blocks import Json
 from claude_proxy.errors import UpstreamError
 
 _LEVELS = ("low", "medium", "high", "xhigh", "max")
+_PAGE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,11 @@ class Page:
 
     models: tuple[Listed, ...]
     next: str | None
+
+
+def query(after: str) -> str:
+    """Give the query that asks for the page behind the model ``after``; empty: for the first one."""
+    return f"limit={_PAGE}" + (f"&after_id={quote(after, safe='')}" if after else "")
 
 
 def parse(data: bytes) -> Page:
@@ -83,31 +88,3 @@ def _supported(value: Any) -> bool | None:
 
 def _count(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
-
-
-def offered(credential: Credential, listed: Iterable[Listed]) -> list[Model]:
-    """Give what a key offers: the models that the config names, else those that its upstream lists."""
-    known = {one.model.id: one.model for one in listed}
-    if not credential.models:
-        mine = [model for name, model in known.items() if credential.serves(name)]
-        return [replace(model, prefix=credential.prefix) for model in mine]
-    aliases: dict[str, list[str]] = {}
-    for entry in credential.models:
-        names = aliases.setdefault(entry.name, [])
-        if entry.alias and not credential.excludes(entry.alias):
-            names.append(entry.alias)
-    return [
-        replace(known.get(name) or Model(id=name, display_name=name), aliases=tuple(names), prefix=credential.prefix)
-        for name, names in aliases.items()
-        if credential.serves(name)
-    ]
-
-
-def merged(offers: Iterable[Model]) -> list[Model]:
-    """Give each model once, whichever keys serve it, with all of its aliases."""
-    found: dict[tuple[str, str], Model] = {}
-    for model in offers:
-        seen = found.setdefault((model.prefix, model.id), model)
-        aliases = tuple(dict.fromkeys(seen.aliases + model.aliases))
-        found[model.prefix, model.id] = replace(seen, aliases=aliases)
-    return list(found.values())

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 import msgspec
 
 from claude_proxy.canon.codec import decode_event
-from claude_proxy.errors import UpstreamError
+from claude_proxy.errors import ProxyError, UpstreamError
 
 _LONGEST_EVENT = 256 << 20
 _FIELDS = (b"event:", b"data:", b":", b"id:", b"retry:", b"\r\n", b"\n")
-_END = re.compile(rb'^(?:event: ?|data: ?\{"type": ?")(?:message_stop|error)\b', re.MULTILINE)
+_END = re.compile(rb'^(?:event: ?|data: ?\{"type": ?")(message_stop|error)\b', re.MULTILINE)
 _DATA = re.compile(rb"^data:(.*)$", re.MULTILINE)
 
 
@@ -26,9 +26,16 @@ class Watch:
 
     has_ended: bool = False
     """Its last event has come: ``message_stop``, or an ``error``, which the client reads for itself."""
+    error: ProxyError | None = None
+    """What that ``error`` says."""
     _begun: bool = False
     _parts: list[bytes] = field(default_factory=list)
     _held: int = 0
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing follows."""
+        return self.has_ended
 
     def feed(self, data: bytes) -> bytes:
         """Take the next bytes; give the events that they complete, as they came.
@@ -51,8 +58,10 @@ class Watch:
             raise UpstreamError("the upstream sent something other than events")
         if not self._begun:
             self._check_first(events)
-        if (b"message_stop" in events or b"error" in events) and _END.search(events):
+        if (b"message_stop" in events or b"error" in events) and (end := _END.search(events)):
             self.has_ended = True
+            if end[1] == b"error":
+                self.error = _told(events[end.start() :])
         return events
 
     def _hold(self, data: bytes) -> None:
@@ -77,3 +86,13 @@ class Watch:
             raise UpstreamError("the upstream's reply broke off")
         rest, self._parts = b"".join(self._parts), []
         return rest
+
+
+def _told(event: bytes) -> ProxyError:
+    """Give the failure that an ``error`` event stands for."""
+    data = _DATA.search(event)
+    try:
+        decode_event(msgspec.Raw(data[1].strip() if data else b"{}"))
+    except ProxyError as error:
+        return error
+    return UpstreamError("the upstream failed and gave no reason")

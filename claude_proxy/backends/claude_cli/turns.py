@@ -110,6 +110,7 @@ class _Line(msgspec.Struct):
     rate_limit_info: msgspec.Raw = msgspec.Raw()
     tools: msgspec.Raw = msgspec.Raw()
     error: msgspec.Raw = msgspec.Raw()
+    message: msgspec.Raw = msgspec.Raw()
     is_error: Any = False
     api_error_status: Any = None
     result: msgspec.Raw = msgspec.Raw()
@@ -214,7 +215,8 @@ class Turns:
                 return [self.limits]
             case "assistant" if line.parent_tool_use_id is None and bytes(line.error):
                 kind = msgspec.json.decode(line.error)
-                if isinstance(kind, str):
+                # A refusal is a whole reply, whose end follows; the CLI's own words about it aren't the model's.
+                if isinstance(kind, str) and _said(line.message) != "refusal":
                     self._error_kind = kind
                     self._current.broken = True
                 return []
@@ -279,6 +281,11 @@ class Turns:
         return failure(
             text if isinstance(text, str) else "", status, self._error_kind, self.limits, advice=self.sign_in
         )
+
+
+def _said(message: msgspec.Raw) -> Any:
+    """Give the stop reason of a message of the CLI's own."""
+    return _object(message).get("stop_reason")
 
 
 def _object(raw: msgspec.Raw) -> Json:

@@ -17,6 +17,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
+from claude_proxy.backends.http.families import family
 from claude_proxy.config.schema import ModelName
 
 _EVERY_MODEL = ""
@@ -96,13 +97,26 @@ class Keys:
     credentials: Sequence[Credential]
     strategy: Literal["round-robin", "fill-first"] = "round-robin"
     longest_cooldown: float = 30.0
+    listed: Mapping[str, Collection[str]] = field(default_factory=dict)
+    """What the upstream of each key lists, by label, as far as that is known."""
     _cooling: dict[tuple[str, str], _Cooling] = field(default_factory=dict)
     _last: dict[tuple[str, ...], int] = field(default_factory=dict)
     """Whose turn it was, by all whose turn it could be."""
 
     def serving(self, model: str, prefix: str = "") -> list[Credential]:
-        """Give the keys that a model may be asked for with, in the order of the configuration."""
-        return [one for one in self.credentials if one.prefix == prefix and one.serves(model)]
+        """Give the keys that a model may be asked for with, in the order of the configuration.
+
+        Those whose upstream has it; where none says so, those whose upstream has one of its family, then all.
+        """
+        may = [one for one in self.credentials if one.prefix == prefix and one.serves(model)]
+        if len(may) == 1:
+            return may
+        kin = family(model)
+        return (
+            [one for one in may if one.models or model in self.listed.get(one.label, ())]
+            or [one for one in may if kin and any(family(name) == kin for name in self.listed.get(one.label, ()))]
+            or may
+        )
 
     def choose(
         self, model: str, prefix: str, now: float, *, asked: Collection[str] = (), barred: Collection[str] = ()

@@ -1,16 +1,14 @@
-"""What an upstream offers: the config's list, or the upstream's own answer to ``GET /models``. Pure."""
+"""An upstream's answer to ``GET /models`` as our models. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 
 import msgspec
 
 from claude_proxy.backends.base import Model
 from claude_proxy.canon.blocks import Json
-from claude_proxy.config.schema import OpenAICompatibility
 from claude_proxy.errors import UpstreamError
 
 _WINDOWS = ("context_length", "context_window", "max_model_len", "max_context_length")
@@ -19,20 +17,7 @@ _WINDOWS = ("context_length", "context_window", "max_model_len", "max_context_le
 _OUTPUTS = ("max_completion_tokens", "max_output_tokens")
 
 
-def configured(entry: OpenAICompatibility) -> tuple[Model, ...]:
-    """Give the models that the config names, each once with all of its aliases; none: the upstream is to be asked."""
-    aliases: dict[str, list[str]] = {}
-    for model in entry.models:
-        known = aliases.setdefault(model.name, [])
-        if model.alias and model.alias not in (model.name, *known):
-            known.append(model.alias)
-    return tuple(
-        Model(id=name, display_name=names[0] if names else name, aliases=tuple(names), prefix=entry.prefix)
-        for name, names in aliases.items()
-    )
-
-
-def listed(body: bytes, prefix: str) -> tuple[Model, ...]:
+def listed(body: bytes) -> tuple[Model, ...]:
     """Read an upstream's list; raise ``UpstreamError`` for what is none."""
     try:
         document = msgspec.json.decode(body)
@@ -42,10 +27,10 @@ def listed(body: bytes, prefix: str) -> tuple[Model, ...]:
     if not isinstance(rows, list):
         raise UpstreamError("the upstream's list of models isn't one")
     found = {row["id"]: row for row in rows if isinstance(row, dict) and isinstance(row.get("id"), str) and row["id"]}
-    return tuple(_model(row, prefix) for row in found.values())
+    return tuple(_model(row) for row in found.values())
 
 
-def _model(row: Json, prefix: str) -> Model:
+def _model(row: Json) -> Model:
     model_id: str = row["id"]
     # One well-known upstream lists its models as ``models/name``, and takes the name alone.
     short = model_id.removeprefix("models/")
@@ -56,21 +41,9 @@ def _model(row: Json, prefix: str) -> Model:
         display_name=name if isinstance(name, str) and name else short,
         context_window=_first(row, _WINDOWS),
         max_output_tokens=_first(top if isinstance(top, dict) else row, _OUTPUTS),
-        prefix=prefix,
     )
 
 
 def _first(row: Json, names: Iterable[str]) -> int | None:
     values: list[Any] = [row.get(name) for name in names]
     return next((value for value in values if isinstance(value, int) and value > 0), None)
-
-
-def merged(lists: Iterable[tuple[Model, ...]]) -> tuple[Model, ...]:
-    """Give all models of all entries, each once for each prefix; who comes first says what is known of it."""
-    found: dict[tuple[str, str], Model] = {}
-    for model in (model for models in lists for model in models):
-        known = found.setdefault((model.prefix, model.id), model)
-        more = tuple(alias for alias in model.aliases if alias not in known.aliases)
-        if more:
-            found[model.prefix, model.id] = replace(known, aliases=known.aliases + more)
-    return tuple(found.values())

@@ -42,10 +42,12 @@ _NO_TEXT = "(the result is in the next message)"
 class Conversation:
     """Takes turns; ``messages`` and ``losses`` (by our field names) are what they come to.
 
-    ``with_reasoning``: give unsigned reasoning back, which is this kind of upstream's own.
+    ``with_reasoning``: give unsigned reasoning back, which is this kind of upstream's own. ``wants_reasoning``: there
+    must be some beside tool calls, if only an empty one.
     """
 
     with_reasoning: bool = True
+    wants_reasoning: bool = False
     messages: list[Json] = field(default_factory=list)
     losses: list[str] = field(default_factory=list)
 
@@ -69,7 +71,7 @@ class Conversation:
         if content is None and not calls and not reasoning:
             return
         said: Json = {"role": "assistant", "content": content}
-        if reasoning:
+        if reasoning or (calls and self.wants_reasoning):
             said[REASONING] = reasoning
         if calls:
             said["tool_calls"] = calls

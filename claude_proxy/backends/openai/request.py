@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from claude_proxy.backends.openai.messages import REASONING, Conversation
-from claude_proxy.canon.blocks import Json
+from claude_proxy.backends.parameters import must_call
+from claude_proxy.canon.blocks import Json, Text
 from claude_proxy.canon.request import Effort, Reasoning, Request, Tool, ToolChoice
 from claude_proxy.errors import BadRequest, ProxyError
 
@@ -55,10 +56,14 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Refusals:
-    """What an upstream's model is known not to take: ``fields``, and a ``max_tokens`` of ``tokens`` or more."""
+    """What an upstream's model is known not to take: ``fields``, and a ``max_tokens`` of ``tokens`` or more.
+
+    ``wants_reasoning``: nor a turn with tool calls but without its reasoning, be it empty.
+    """
 
     fields: frozenset[str] = frozenset()
     tokens: int | None = None
+    wants_reasoning: bool = False
 
     def learned(self, error: ProxyError, sent: Sent) -> Refusals:
         """Give what is known after an error; the same where it blames no field that was ``sent``."""
@@ -67,6 +72,8 @@ class Refusals:
         limit = next((sent.body[name] for name in ("max_tokens", NEWER_LIMIT) if name in sent.body), None)
         if limit is not None and _TOO_MANY.search(error.message):
             return replace(self, tokens=limit)
+        if _WANTS_REASONING.search(error.message):
+            return replace(self, wants_reasoning=True)
         return replace(self, fields=self.fields | _blamed(error, sent))
 
 
@@ -90,8 +97,8 @@ class _Draft:
 def render(request: Request, refusals: Refusals = Refusals()) -> Sent:
     """Give the body for a streamed reply, without what this upstream and model are known to refuse."""
     refused = refusals.fields
-    conversation = Conversation(with_reasoning=REASONING not in refused)
-    conversation.add_system(request.system)
+    conversation = Conversation(with_reasoning=REASONING not in refused, wants_reasoning=refusals.wants_reasoning)
+    conversation.add_system((*request.system, *_notes(request, refused)))
     for message in request.messages:
         conversation.add(message)
     draft = _Draft(refused, {"model": request.model, "messages": conversation.messages, "stream": True})
@@ -112,6 +119,12 @@ def render(request: Request, refusals: Refusals = Refusals()) -> Sent:
     if any("strict" in tool["function"] for tool in draft.body.get("tools", ())):
         refusable.add("strict")
     return Sent(draft.body, tuple(dict.fromkeys([*conversation.losses, *draft.losses])), frozenset(refusable))
+
+
+def _notes(request: Request, refused: frozenset[str]) -> tuple[Text, ...]:
+    choice = request.tool_choice
+    is_forced = choice is not None and choice.type in {"any", "tool"}
+    return (Text(text=must_call(choice)),) if choice and is_forced and "tool_choice" in refused else ()
 
 
 def _put_limit(limit: int | None, refusals: Refusals, draft: _Draft) -> None:
@@ -216,6 +229,9 @@ _REFUSAL = re.compile(
 )
 """How the known upstreams say that they don't take a field, or not with this value."""
 
+_WANTS_REASONING = re.compile(
+    rf"missing\W.*{REASONING}|{REASONING}\W.*(must be|required|missing)", re.IGNORECASE | re.DOTALL
+)
 _CODES = ("unsupported_parameter", "unsupported_value", "unknown_parameter")
 _TOO_MANY = re.compile(
     r"max_(completion_)?tokens\W.*(too (large|many|big|high)|at most|range|maximum|less than or equal|exceed)",

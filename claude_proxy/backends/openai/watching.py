@@ -1,7 +1,7 @@
 """A stream that is handed on as it comes: cut where an event ends, and watched for a proper end. Pure.
 
-Nothing is decoded. In JSON a quote inside a string is escaped and a line end can't stand there, so what is looked for
-here is never part of a text.
+Nothing is decoded but an error. In JSON a quote inside a string is escaped and a line end can't stand there, so what is
+looked for here is never part of a text.
 """
 
 from __future__ import annotations
@@ -9,11 +9,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from claude_proxy.errors import UpstreamError
+import msgspec
+
+from claude_proxy.backends.openai.failures import find_error, from_object
+from claude_proxy.errors import ProxyError, UpstreamError
 
 _DONE = re.compile(rb"^data:\s*\[DONE\]", re.MULTILINE)
 _FINISHED = re.compile(rb'"finish_reason"\s*:\s*"(?!null"|")')
-_FAILED = re.compile(rb'^data:\s*\{\s*"error"\s*:\s*["{]', re.MULTILINE)
+_FAILED = re.compile(rb'^data:\s*(\{\s*"error"\s*:\s*["{].*)$', re.MULTILINE)
+_DATA = re.compile(rb"^data:(.*)$", re.MULTILINE)
 
 _BLANK_LINES = (b"\n\n", b"\n\r\n")
 _BEFORE = 2
@@ -29,6 +33,9 @@ class Watch:
 
     has_ended: bool = False
     is_done: bool = False
+    error: ProxyError | None = None
+    """The failure that the stream told of behind its beginning. The one that it begins with is raised."""
+    _is_begun: bool = False
     _held: list[bytes] = field(default_factory=list)
     _tail: bytes = b""
     """The last bytes of what is held: a blank line may begin in them. The rest is never looked at again."""
@@ -58,7 +65,20 @@ class Watch:
         return left
 
     def _look(self, whole: bytes) -> None:
+        if not self._is_begun and (first := _DATA.search(whole)) is not None:
+            self._is_begun = True
+            if b'"error"' in first[1] and (error := _told(first[1])) is not None:
+                raise error
+        if b'"error"' in whole and (failed := _FAILED.search(whole)) is not None:
+            self.error = _told(failed[1]) or UpstreamError("the upstream failed, and its reason can't be read")
         self.is_done = self.is_done or _DONE.search(whole) is not None
-        self.has_ended = (
-            self.has_ended or self.is_done or any(mark.search(whole) is not None for mark in (_FINISHED, _FAILED))
-        )
+        self.has_ended = self.has_ended or self.is_done or self.error is not None or _FINISHED.search(whole) is not None
+
+
+def _told(data: bytes) -> ProxyError | None:
+    """Give the failure that an event's data stands for; ``None`` where it stands for none."""
+    try:
+        found = find_error(msgspec.json.decode(data))
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    return None if found is None else from_object(found)

@@ -323,6 +323,15 @@ def test_a_result_before_the_reply_is_complete_is_a_failure() -> None:
     assert signs[-1].failed
 
 
+def test_a_refusal_is_a_whole_reply_whatever_the_cli_says_about_it() -> None:
+    """C30: its own words, as an ``assistant`` line with an error, come before the upstream's end of the reply."""
+    words = {"model": "<synthetic>", "stop_reason": "refusal", "content": [{"type": "text", "text": "Try another."}]}
+    note = line("assistant", message=words, error="invalid_request", parent_tool_use_id=None)
+    *_, last, stop = feed(asking(), *REPLY[:-2], note, end("refusal"), STOP)
+    assert isinstance(last, MessageDelta)
+    assert (last.stop_reason, stop) == ("refusal", MessageStop())
+
+
 def test_a_late_failure_spoils_the_child_and_not_the_reply() -> None:
     """The reply was complete."""
     turns = asking()

@@ -114,9 +114,7 @@ async def backend(
 ) -> AsyncIterator[OpenAICompatible]:
     """Run a backend with these entries, as they stand in the config."""
     made = tuple(_entry(**entry) for entry in entries)
-    running = OpenAICompatible(
-        Config(openai_compatibility=made, **config), environ={"KEY": "sk-env"}, patience=patience
-    )
+    running = OpenAICompatible(Config(openai_compatibility=made, **config), patience=patience)
     await running.start()
     try:
         yield running

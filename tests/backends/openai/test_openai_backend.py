@@ -377,61 +377,6 @@ async def test_each_upstream_is_asked_for_what_it_has() -> None:
     assert len(one.seen) == 1
 
 
-async def test_an_upstream_that_can_not_say_hides_no_other() -> None:
-    """Its models are asked for again later; alone, its error is the answer."""
-    broken = refusal(404, "no list here")
-    async with listening(broken) as up, backend({"base_url": up.url, "models": ()}) as alone:
-        with pytest.raises(NotFound, match="no list here"):
-            await alone.models()
-        async with backend({"base_url": up.url, "models": ()}, {"base_url": up.url, "name": "b"}) as running:
-            assert [model.id for model in await running.models()] == ["m"]
-            await running.models()
-
-    assert len(up.seen) == 2
-
-
-async def test_an_old_list_is_given_while_a_new_one_is_fetched() -> None:
-    """Nobody waits for it."""
-    hold = asyncio.Event()
-    fresh = Answer([hold, b'{"data":[{"id":"new"}]}'], headers=LIST.headers)
-    async with listening(LIST, fresh) as up, backend({"base_url": up.url, "models": ()}) as running:
-        await running.models()
-        running._offers._known[0].until = 0
-        for _ in range(2):
-            assert [model.id for model in await running.models()] == ["a", "b"]
-        hold.set()
-        assert running._offers._renewing is not None
-        await running._offers._renewing
-        assert [model.id for model in await running.models()] == ["new"]
-
-    assert len(up.seen) == 2
-
-
-async def test_a_list_that_can_not_be_renewed_is_kept() -> None:
-    """The upstream has a bad moment: what it had is still there, and it isn't asked again at once."""
-    broken = refusal(404, "no list here")
-    async with listening(LIST, broken) as up, backend({"base_url": up.url, "models": ()}) as running:
-        await running.models()
-        running._offers._known[0].until = 0
-        await running.models()
-        assert running._offers._renewing is not None
-        await running._offers._renewing
-        assert [model.id for model in await running.models()] == ["a", "b"]
-
-    assert len(up.seen) == 2
-
-
-async def test_closing_ends_what_is_under_way() -> None:
-    """No task is left behind."""
-    async with listening(LIST, Answer([asyncio.Event()])) as up:
-        async with backend({"base_url": up.url, "models": ()}) as running:
-            await running.models()
-            running._offers._known[0].until = 0
-            await running.models()
-        assert running._offers._renewing is not None
-        assert running._offers._renewing.cancelled()
-
-
 async def test_no_entry_is_no_model() -> None:
     """Nothing is set up."""
     async with backend() as running:
@@ -441,20 +386,19 @@ async def test_no_entry_is_no_model() -> None:
 
 
 async def test_health_names_who_can_be_asked_and_what_is_wrong(caplog: pytest.LogCaptureFixture) -> None:
-    """A reference that leads nowhere takes its entry out, with the reason; no secret shows."""
+    """An entry that is of no use is left out, with the reason; no secret shows."""
     entries = [
-        {"base_url": "http://127.0.0.1:9", "name": "good", "keys": ("env:KEY", "env:GONE")},
-        {"base_url": "http://127.0.0.1:9", "name": "bad", "keys": ("env:MISSING",)},
+        {"base_url": "http://127.0.0.1:9", "name": "good", "keys": ("sk-1", "sk-2")},
+        {"base_url": "nowhere", "name": "bad", "keys": ("sk-secret",)},
     ]
     with caplog.at_level(logging.WARNING):
         async with backend(*entries) as running:
             health = await running.health()
 
     assert health.ready
-    assert health.detail.startswith("good; good: key 2 is not used: env:GONE leads nowhere")
-    assert "bad: key 1 is not used: env:MISSING" in health.detail
-    assert "env:MISSING" in caplog.text
-    assert "sk-env" not in f"{health}{running!r}{caplog.text}"
+    assert health.detail == "good; bad is not used: its `base-url` must look like https://host/path"
+    assert "bad is not used" in caplog.text
+    assert "sk-secret" not in f"{health}{running!r}{caplog.text}"
 
 
 async def test_a_prefix_reaches_its_own_entry_only() -> None:

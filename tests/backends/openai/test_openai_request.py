@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from claude_proxy.backends.openai.request import Refusals, is_strict, render
-from claude_proxy.canon.blocks import Json, Text
+from claude_proxy.canon.blocks import Json, Text, ToolResult, ToolUse
 from claude_proxy.canon.request import Message, Reasoning, Request, Tool, ToolChoice
 from claude_proxy.errors import BadRequest, ContextTooLong, ProxyError, RateLimited
 
@@ -302,3 +302,48 @@ def test_other_errors_teach_nothing(error: ProxyError) -> None:
 def test_a_field_that_was_not_sent_is_not_to_blame() -> None:
     """What isn't in the body can't be left out of it."""
     assert Refusals().learned(BadRequest("temperature is not supported"), render(ask())) == Refusals()
+
+
+@pytest.mark.parametrize(
+    ("choice", "said"),
+    [
+        (ToolChoice(type="any"), "one of the tools"),
+        (ToolChoice(type="tool", name="weather"), "the tool `weather`"),
+        (ToolChoice(type="none"), None),
+        (None, None),
+    ],
+)
+def test_a_forced_tool_that_is_refused_is_said_in_words(choice: ToolChoice | None, said: str | None) -> None:
+    """C09b: behind the client's own system prompt; a choice that forces nothing needs no words."""
+    asked = ask(system=(Text(text="Be short."),), tools=(WEATHER,), tool_choice=choice)
+    sent = render(asked, Refusals(fields=frozenset({"tool_choice"})))
+    assert "tool_choice" not in sent.body
+    told = f"\n\nYou must call {said} in this reply, before anything else." if said else ""
+    assert sent.body["messages"][0]["content"] == f"Be short.{told}"
+    assert sent.losses == (("tool_choice",) if choice else ())
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "The `reasoning_content` in the thinking mode must be passed back to the API.",
+        "Missing `reasoning_content` field in the assistant message at message index 1.",
+    ],
+)
+def test_reasoning_that_is_asked_back_is_sent_empty(message: str) -> None:
+    """C24: beside tool calls; what was said without them needs none."""
+    use = ToolUse(id="c", name="weather", input={})
+    turns = (
+        *HELLO,
+        Message(role="assistant", content=(use,)),
+        Message(role="user", content=(ToolResult(tool_use_id="c"),)),
+        Message(role="assistant", content=(Text(text="Sunny."),)),
+        *HELLO,
+    )
+    asked = Request(model="m", messages=turns)
+    learned = Refusals().learned(BadRequest(message), render(asked))
+    assert learned == Refusals(wants_reasoning=True)
+    assert learned.learned(BadRequest(message), render(asked, learned)) == learned
+    said = [one for one in render(asked, learned).body["messages"] if one["role"] == "assistant"]
+    assert said[0]["reasoning_content"] == ""
+    assert "reasoning_content" not in said[1]

@@ -6,7 +6,7 @@ import pytest
 from openai_chunks import DONE, chunk, end, frame
 
 from claude_proxy.backends.openai.watching import Watch
-from claude_proxy.errors import UpstreamError
+from claude_proxy.errors import ProxyError, Unavailable, UpstreamError
 
 STREAM = b": hi\n\n" + chunk({"content": "a\n\nb"}) + chunk({"content": "é"}) + end()
 
@@ -67,3 +67,39 @@ def test_what_is_none(data: bytes) -> None:
 
     with pytest.raises(UpstreamError, match="broke off"):
         watch.end()
+
+
+@pytest.mark.parametrize(
+    ("event", "message"),
+    [
+        (frame({"error": {"message": "busy", "code": 503}}), "busy"),
+        (frame({"error": "busy"}), "busy"),
+        (b'data: {"error": {"message":\n\n', "can't be read"),
+    ],
+)
+def test_an_error_in_the_middle_is_known_and_handed_on(event: bytes, message: str) -> None:
+    """K07: the client reads it for itself, and it is known that the reply failed."""
+    watch = Watch()
+    data = chunk({"content": "a"}) + event
+    assert watch.feed(data) == data
+    assert watch.has_ended
+    assert watch.error is not None
+    assert message in watch.error.message
+
+
+@pytest.mark.parametrize(
+    ("event", "kind"),
+    [(frame({"error": {"message": "busy", "code": 503}}), Unavailable), (frame({"object": "error"}), UpstreamError)],
+)
+def test_a_stream_that_begins_with_an_error_is_that_error(event: bytes, kind: type[ProxyError]) -> None:
+    """C35: it still can have its own status."""
+    with pytest.raises(kind):
+        Watch().feed(b": hello\n\n" + event)
+
+
+@pytest.mark.parametrize("event", [b'data: {"a": "error" oops\n\n', frame({"choices": [{"name": "error"}]})])
+def test_the_word_alone_is_no_error(event: bytes) -> None:
+    """Only an error object is one."""
+    watch = Watch()
+    assert watch.feed(event) == event
+    assert watch.error is None
