@@ -11,7 +11,6 @@ Request = Coroutine[Any, Any, float]
 """Makes one request; gives the seconds from its beginning to its first delta."""
 
 HI: Json = {"role": "user", "content": "hi"}
-CALL: Json = {"role": "user", "content": "Use the note tool."}
 NOTE: Json = {"type": "function", "function": {"name": "note", "parameters": {"type": "object", "properties": {}}}}
 BRIEF = "Be brief."
 """The system prompt of the conversations that are foreseen."""

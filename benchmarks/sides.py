@@ -4,7 +4,7 @@ import asyncio
 import time
 
 import straight
-from client import CALL, HI, NOTE, Request, completion, foreseen_talk, results, straight_upstream, timed
+from client import HI, NOTE, Request, completion, foreseen_talk, results, straight_upstream, timed
 from setting import Json, Setting
 from straight import REFILL_SECONDS
 
@@ -23,8 +23,8 @@ async def foreseen(ready: Setting) -> Request:
 
 async def unforeseen(ready: Setting) -> Request:
     """Begin one with a new system prompt, which a warm process must be told first; the answer is a tool call."""
-    talk = ready.kept["calling"] = [{"role": "system", "content": f"It is {time.monotonic_ns()}."}, CALL]
-    return timed(completion(ready, talk, tools=[NOTE]))
+    talk = ready.kept["calling"] = [{"role": "system", "content": f"It is {time.monotonic_ns()}."}, HI]
+    return timed(completion(ready, talk, tools=[NOTE], tool_choice="required"))
 
 
 async def next_turn(ready: Setting) -> Request:
@@ -39,12 +39,12 @@ async def next_turn(ready: Setting) -> Request:
 
 
 async def tool_results(ready: Setting) -> Request:
-    """Answer the tool calls that the model has just made."""
+    """Answer the tool calls that the model has just made; it makes others."""
     if "tool_calls" not in ready.kept.get("calling", [HI])[-1]:
         await (await unforeseen(ready))
     talk = ready.kept["calling"]
     talk.extend(results(talk))
-    return timed(completion(ready, talk, tools=[NOTE]))
+    return timed(completion(ready, talk, tools=[NOTE], tool_choice="required"))
 
 
 SIDES = {

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-from client import BRIEF, CALL, Request, timed
+from client import BRIEF, Request, timed
 from processes import stopped
 from setting import MODEL, Setting
 
@@ -16,13 +16,14 @@ from claude_proxy.backends.claude_cli.catalog import Knowledge
 from claude_proxy.backends.claude_cli.child import Child
 from claude_proxy.canon.blocks import AnyBlock, Text, ToolResult, ToolUse
 from claude_proxy.canon.events import AnyEvent, BlockStart, TextDelta
-from claude_proxy.canon.request import Message, Tool
+from claude_proxy.canon.request import Message, Tool, ToolChoice
 from claude_proxy.canon.request import Request as Asked
 
 REFILL_SECONDS = 0.4
 """After a first turn: more than the server waits until it starts another process. A straight one rests as long."""
 
 _NOTE = Tool(name="note")
+_CALLING: dict[str, Any] = {"tools": (_NOTE,), "tool_choice": ToolChoice(type="any")}
 _FORESEEN: dict[str, Any] = {"system": (Text(text=BRIEF),), "tools": (_NOTE,)}
 
 
@@ -88,8 +89,9 @@ class Driven:
 
     async def answer(self) -> AsyncIterator[bool]:
         """Give the results of the calls that wait."""
+        assert self.calls
         given = {call: ToolResult(tool_use_id=call, content=(Text(text="done"),)) for call in self.calls}
-        await conversation.answer(self.child, self.task(*given.values(), tools=(_NOTE,)), given)
+        await conversation.answer(self.child, self.task(*given.values(), **_CALLING), given)
         async for has_content in self._pieces():
             yield has_content
 
@@ -150,7 +152,7 @@ async def blank(ready: Setting) -> Request:
 
 def _calling_task(driven: Driven) -> conversation.Task:
     system = (Text(text=f"It is {time.monotonic_ns()}."),)
-    return driven.task(Text(text=CALL["content"]), system=system, tools=(_NOTE,))
+    return driven.task(system=system, **_CALLING)
 
 
 async def _ending(driven: Driven, pieces: AsyncIterator[bool]) -> float:
@@ -168,7 +170,7 @@ async def next_turn(ready: Setting) -> Request:
 
 
 async def tool_results(ready: Setting) -> Request:
-    """Answer the tool calls that the model has just made."""
+    """Answer the tool calls that the model has just made; it makes others."""
     if "straight calling" in ready.kept:
         await ready.kept["straight calling"].child.stop()
     driven = ready.kept["straight calling"] = ready.kept.pop("straight spare", None) or await warm(ready)

@@ -6,7 +6,7 @@ An unknown name is an error with suggestions, never a default.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
@@ -93,6 +93,16 @@ def goes_on(error: ProxyError, here: str, there: str, *, fall_back_to_api_key: b
         # From here on it costs money.
         return fall_back_to_api_key and isinstance(error, RateLimited | NotSignedIn | Unavailable)
     return error.status in _ANOTHER_KEY_MAY_HELP or error.status >= _FIRST_SERVER_ERROR
+
+
+def costs_unasked(found: Resolved, kind: str, silent: Collection[str], *, fall_back_to_api_key: bool) -> bool:
+    """Say whether a request would go to an API key only because the plan's CLI can't say now what it offers.
+
+    ``kind`` is that of the backend found, ``silent`` are the kinds of those before it that failed to list their models.
+    The plan has Claude's models, so other ones are never meant for it.
+    """
+    is_the_plans = not found.prefix and found.model_id.startswith("claude-")
+    return kind != CLI and CLI in silent and is_the_plans and not fall_back_to_api_key
 
 
 def known_names(models: Offers) -> list[str]:

@@ -24,7 +24,7 @@ from claude_proxy.errors import (
     from_status,
 )
 from claude_proxy.routing import CLI as PLAN
-from claude_proxy.routing import PREFIXES, Names, Resolved, family, goes_on, known_names, resolve
+from claude_proxy.routing import PREFIXES, Names, Resolved, costs_unasked, family, goes_on, known_names, resolve
 
 CLI = (
     Model("claude-sonnet-5-5", "Sonnet", aliases=("default", "sonnet")),
@@ -385,3 +385,23 @@ def test_a_request_at_fault_goes_nowhere(error: ProxyError) -> None:
 def test_nothing_goes_on_to_the_plan(here: str) -> None:
     """Who prefers a key has chosen whom the request is for."""
     assert not goes_on(RateLimited("x"), here, PLAN, fall_back_to_api_key=True)
+
+
+@pytest.mark.parametrize(
+    ("found", "kind", "silent", "allowed"),
+    [
+        (Resolved("claude-sonnet-5-5", "key", ""), KEY, {PLAN}, False),
+        (Resolved("claude-sonnet-5-5", "key", ""), KEY, {PLAN}, True),
+        (Resolved("claude-sonnet-5-5", "key", ""), KEY, {KEY}, False),
+        (Resolved("claude-sonnet-5-5", "key", ""), KEY, set(), False),
+        (Resolved("claude-sonnet-5-5", "key", "team"), KEY, {PLAN}, False),
+        (Resolved("gpt-9", "key", ""), KEY, {PLAN}, False),
+        (Resolved("claude-sonnet-5-5", "plan", ""), PLAN, {PLAN}, False),
+    ],
+)
+def test_what_the_plan_may_have_is_not_paid_for_unasked(
+    found: Resolved, kind: str, silent: set[str], *, allowed: bool
+) -> None:
+    """Only where the plan's CLI is silent, the model is one of its own, and nobody has said that it may cost money."""
+    wanted = (found.model_id, found.prefix, kind, silent, allowed) == ("claude-sonnet-5-5", "", KEY, {PLAN}, False)
+    assert costs_unasked(found, kind, silent, fall_back_to_api_key=allowed) is wanted

@@ -30,6 +30,9 @@ class Thought:
     shown: Shown = "hidden"
 
 
+_DISPLAYS = ("summarized", "omitted", "updates")
+
+
 def thought(request: wire.MessagesRequest, losses: list[str]) -> Thought:
     """Read ``thinking`` and ``output_config.effort``."""
     effort = _effort(request)
@@ -45,7 +48,9 @@ def thought(request: wire.MessagesRequest, losses: list[str]) -> Thought:
         losses.append("thinking.type")
     budget = _budget(given, request.max_tokens) if given.type == "enabled" else None
     where = f"thinking.{given.type}.display"
-    omitted = given.display is not None and one_of(given.display, ("summarized", "omitted"), where) == "omitted"
+    if given.display == "updates":  # short words between tool calls, which Claude Code asks for
+        losses.append("thinking.display")
+    omitted = given.display is not None and one_of(given.display, _DISPLAYS, where) == "omitted"
     reasoning = Reasoning(mode="on", effort=effort, budget_tokens=budget, visible=not omitted)
     return Thought(reasoning, "omitted" if omitted else "shown")
 

@@ -46,8 +46,8 @@ class Metadata(msgspec.Struct):
 class MessagesRequest(msgspec.Struct):
     """A request's top level: the fields that we read."""
 
-    model: str
     messages: list[Any]
+    model: str = ""
     max_tokens: int | None = None
     system: str | list[Any] | None = None
     stream: bool | None = None

@@ -8,7 +8,7 @@ from typing import Any
 
 from claude_proxy.backends.base import Backend, Model
 from claude_proxy.errors import ProxyError, Unavailable, UnknownModel
-from claude_proxy.routing import Offers, Resolved, named
+from claude_proxy.routing import CLI, Offers, Resolved, costs_unasked, named
 from claude_proxy.server.exchange import Server
 
 Json = dict[str, Any]
@@ -17,24 +17,24 @@ _EPOCH = "1970-01-01T00:00:00Z"
 """What the Anthropic API gives where a release date isn't known."""
 
 
-async def offers(server: Server) -> tuple[Offers, list[ProxyError]]:
-    """Ask every backend; give the lists, and the failures of those that can't say."""
+async def offers(server: Server) -> tuple[Offers, dict[str, ProxyError]]:
+    """Ask every backend; give the lists, and the failures of those that can't say, by the backend's name."""
     if all(backend.name in server.listed for backend in server.backends):
         # They know by now, and answer at once: a task for each would cost more than the answers.
         answers = [await _list(backend) for backend in server.backends]
     else:
         answers = await asyncio.gather(*(_list(backend) for backend in server.backends))
     lists: dict[str, Sequence[Model]] = {}
-    failures: list[ProxyError] = []
+    failures: dict[str, ProxyError] = {}
     for backend, answer in zip(server.backends, answers, strict=True):
         if isinstance(answer, ProxyError):
-            failures.append(answer)
+            failures[backend.name] = answer
             server.listed.discard(backend.name)
         else:
             lists[backend.name] = tuple(answer)
             server.listed.add(backend.name)
     if not lists:
-        raise failures[0] if failures else Unavailable("no backend is set up: enable one in the config")
+        raise next(iter(failures.values()), Unavailable("no backend is set up: enable one in the config"))
     return lists, failures
 
 
@@ -49,12 +49,25 @@ async def find(server: Server, name: str) -> tuple[Resolved, ...]:
     """Give who has the model that ``name`` means, the best first; raise ``UnknownModel`` where nobody has."""
     lists, failures = await offers(server)
     try:
-        return server.names.find(name, lists, server.config.model_aliases, server.config.default_model)
+        found = server.names.find(name, lists, server.config.model_aliases, server.config.default_model)
     except UnknownModel:
-        if failures:
+        for failure in failures.values():
             # The backend that can't answer now may be the one that has it: 404 would be a guess.
-            raise failures[0] from None
+            raise failure from None
         raise
+    if failures:
+        _check_cost(server, found[0], failures)
+    return found
+
+
+def _check_cost(server: Server, found: Resolved, failures: Mapping[str, ProxyError]) -> None:
+    """Raise why the plan can't answer, where the request would cost money because of it and nobody has allowed that."""
+    names = [backend.name for backend in server.backends]
+    before = server.backends[: names.index(found.backend)]
+    silent = {backend.kind: failures[backend.name] for backend in before if backend.name in failures}
+    kind = server.backends[len(before)].kind
+    if costs_unasked(found, kind, silent, fall_back_to_api_key=server.config.routing.fall_back_to_api_key):
+        raise silent[CLI]
 
 
 def openai_entries(lists: Offers, aliases: Mapping[str, str]) -> list[Json]:

@@ -52,6 +52,7 @@ def test_reasoning_is_asked_for(fields: dict[str, Any], reasoning: Reasoning, sh
     [
         ({"thinking": {"type": "disabled"}, "output_config": {"effort": "low"}}, ("output_config.effort",)),
         ({"thinking": {"type": "between_tools"}}, ("thinking.type",)),
+        ({"thinking": {"type": "adaptive", "display": "updates"}}, ("thinking.display",)),
     ],
 )
 def test_what_of_it_can_not_be_honoured_is_named(fields: dict[str, Any], losses: tuple[str, ...]) -> None:
@@ -78,7 +79,7 @@ def test_what_of_it_can_not_be_honoured_is_named(fields: dict[str, Any], losses:
         ),
         (
             {"thinking": {"type": "adaptive", "display": "full"}},
-            "thinking.adaptive.display: Input should be 'summarized' or 'omitted'",
+            "thinking.adaptive.display: Input should be 'summarized', 'omitted' or 'updates'",
         ),
         (
             {"output_config": {"effort": "minimal"}},

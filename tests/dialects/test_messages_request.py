@@ -19,12 +19,17 @@ def without(name: str) -> bytes:
     return json.dumps(fields).encode()
 
 
-@pytest.mark.parametrize("name", ["model", "max_tokens", "messages"])
+@pytest.mark.parametrize("name", ["max_tokens", "messages"])
 def test_what_the_api_demands_is_demanded(name: str) -> None:
     """In the API's own words."""
     with pytest.raises(BadRequest, match=f"^{name}: Field required$") as raised:
         MESSAGES.parse(without(name))
     assert raised.value.param == name
+
+
+def test_a_request_that_names_no_model_leaves_it_to_the_config() -> None:
+    """The API wants one; here `default-model` is what is meant, whichever API a client speaks."""
+    assert MESSAGES.parse(without("model")).request.model == ""
 
 
 def test_counting_needs_no_max_tokens() -> None:
