@@ -18,7 +18,14 @@ def environment(home: Path, **more: str) -> dict[str, str]:
     """Give an environment in which nothing of this machine's user is found."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANTHROPIC_", "CLAUDE"))}
     places = {"HOME": str(home), "XDG_CONFIG_HOME": str(home / ".config"), "XDG_CACHE_HOME": str(home / ".cache")}
-    return {**kept, **places, "XDG_STATE_HOME": str(home / ".state"), "COLUMNS": "80", **more}
+    return {
+        **kept,
+        **places,
+        "XDG_STATE_HOME": str(home / ".state"),
+        "XDG_DATA_HOME": str(home / ".data"),
+        "COLUMNS": "80",
+        **more,
+    }
 
 
 def run(*arguments: str, home: Path, **more: str) -> subprocess.CompletedProcess[str]:

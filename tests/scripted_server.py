@@ -26,6 +26,7 @@ from claude_proxy.canon.events import (
 from claude_proxy.config.schema import Config
 from claude_proxy.server.app import serve_forever
 from claude_proxy.server.listen import Listening
+from claude_proxy.store.responses import ResponseStore
 
 MODELS = (
     Model("claude-sonnet-5-5", "Sonnet 5.5", aliases=("sonnet",), effort_levels=("low", "high"), context_window=1000),
@@ -202,6 +203,11 @@ class Running:
         body = {"model": "sonnet", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}], **fields}
         return self.http.post(f"{self.url}/v1/messages{query}", json=body, headers=headers)
 
+    def respond(self, *, headers: dict[str, str] | None = None, **fields: Any) -> Any:
+        """Post a request for a response; gives aiohttp's request context."""
+        body = {"model": "sonnet", "input": "hi", **fields}
+        return self.http.post(f"{self.url}/v1/responses", json=body, headers=headers)
+
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Open a bare connection. Whoever doesn't close it, the fixture does."""
         reader, writer = await asyncio.open_connection(self.where.host, self.where.port)
@@ -223,12 +229,16 @@ async def serve(backend: ScriptedBackend) -> AsyncIterator[Serve]:
     """Start real servers with any config; all are stopped at the end."""
     running: list[Running] = []
 
-    async def start(*backends: Backend, demo: bool = False, **config: Any) -> Running:
+    async def start(
+        *backends: Backend, demo: bool = False, store: ResponseStore | None = None, **config: Any
+    ) -> Running:
         ready: asyncio.Future[Listening] = asyncio.get_running_loop().create_future()
         stop = asyncio.Event()
         settings = Config(**{"port": 0, "shutdown_seconds": 0, **config})
         task = asyncio.create_task(
-            serve_forever(settings, backends or (backend,), demo=demo, on_ready=ready.set_result, stop=stop)
+            serve_forever(
+                settings, backends or (backend,), demo=demo, store=store, on_ready=ready.set_result, stop=stop
+            )
         )
         task.add_done_callback(lambda ended: ready.done() or ready.cancel() or None)
         try:

@@ -94,6 +94,7 @@ async def _serve(config: Config, *, demo: bool) -> None:
     from contextlib import AsyncExitStack
 
     from claude_proxy.server.app import serve_forever
+    from claude_proxy.store.responses import ResponseStore
 
     async with AsyncExitStack() as stack:
         environment: Mapping[str, str] = {}
@@ -108,11 +109,19 @@ async def _serve(config: Config, *, demo: bool) -> None:
             reports.append(asyncio.create_task(_report(config, backends, demo=demo)))
 
         try:
-            await serve_forever(config, backends, demo=demo, on_ready=on_ready)
+            store = ResponseStore(None if demo else _responses_path(), days=config.responses_days)
+            await serve_forever(config, backends, demo=demo, store=store, on_ready=on_ready)
         finally:
             for report in reports:
                 report.cancel()
             await asyncio.gather(*reports, return_exceptions=True)
+
+
+def _responses_path() -> Path:
+    """Say where responses are kept."""
+    from platformdirs import user_data_path
+
+    return user_data_path("claude-proxy", appauthor=False) / "responses.sqlite3"
 
 
 def _backends(config: Config, environment: Mapping[str, str], workdir: Path | None) -> Sequence[Backend]:

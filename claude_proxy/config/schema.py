@@ -228,6 +228,15 @@ class Config(Struct, frozen=True, kw_only=True, rename="kebab"):
         tuple[OpenAICompatibility, ...], Meta(description="Upstreams that speak Chat Completions.")
     ] = ()
     streaming: Annotated[Streaming, Meta(description="How streams behave.")] = Streaming()
+    responses_days: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=36500,
+            description="How long responses are kept, in a local file, for `previous_response_id` and to be read "
+            "again. 0: none is kept, and `store` is named as lost.",
+        ),
+    ] = 30
     usage_statistics_enabled: Annotated[
         bool, Meta(description="Count requests and tokens by model, in a local file.")
     ] = True

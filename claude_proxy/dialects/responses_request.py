@@ -17,7 +17,7 @@ from claude_proxy.canon.blocks import Json, Text
 from claude_proxy.canon.request import Request
 from claude_proxy.dialects import parameters, responses_choice
 from claude_proxy.dialects.base import Parsed
-from claude_proxy.dialects.fields import lost_fields, take, understood
+from claude_proxy.dialects.fields import lost_fields, misfit, refused, take, understood
 from claude_proxy.dialects.responses_input import Conversation
 from claude_proxy.dialects.responses_reasoning import reasoning
 from claude_proxy.dialects.responses_tools import Callee, Toolbox
@@ -48,22 +48,38 @@ class ResponsesOptions:
 
 def previous_response_id(body: bytes) -> str | None:
     """Look for the response that a request goes on from; raise ``BadRequest`` where the body can't be read."""
-    return understood(body, lambda content: take(msgspec.json.decode(content), _Previous).previous_response_id) or None
+    return understood(body, _previous) or None
 
 
 class _Previous(msgspec.Struct):
     previous_response_id: str | None = None
 
 
-def parse(body: bytes, earlier: Sequence[Json] = ()) -> Parsed:
-    """Translate a request's body. ``earlier`` are the items of the conversation it goes on with, its own come after."""
-    return understood(body, lambda content: _parsed(msgspec.json.decode(content), tuple(earlier)))
+_decode_previous = msgspec.json.Decoder(_Previous).decode
 
 
-def _parsed(raw: Any, earlier: tuple[Json, ...]) -> Parsed:
+def _previous(body: bytes) -> str | None:
+    try:
+        return _decode_previous(body).previous_response_id
+    except msgspec.ValidationError as error:
+        raise refused(misfit(error)) from error
+
+
+def parse(body: bytes, earlier: Sequence[Json] = (), *, stores: bool = True) -> Parsed:
+    """Translate a request's body. ``earlier`` are the items of the conversation it goes on with, its own come after.
+
+    ``stores`` says whether responses are kept at all.
+    """
+    return understood(body, lambda content: _parsed(msgspec.json.decode(content), tuple(earlier), stores=stores))
+
+
+def _parsed(raw: Any, earlier: tuple[Json, ...], *, stores: bool) -> Parsed:
     wire = take(raw, ResponsesRequest)
     _refuse_other_meanings(wire)
     losses = list(_lost(raw, wire))
+    if wire.store and not stores:
+        losses.append("store")
+    wire.store = stores and wire.store is not False
     items = _items(wire)
     conversation = Conversation(system=_instructions(wire))
     conversation.add_all(earlier, "previous_response_id")
@@ -95,7 +111,7 @@ def _parsed(raw: Any, earlier: tuple[Json, ...]) -> Parsed:
         options=ResponsesOptions(
             input=items,
             earlier=earlier,
-            store=wire.store is not False,
+            store=wire.store,
             previous_response_id=wire.previous_response_id or None,
             encrypted_reasoning=_ENCRYPTED in (wire.include or ()),
             json_object=json_object,
@@ -218,7 +234,7 @@ def _echo(raw: Json, wire: ResponsesRequest) -> Json:
         },
         "safety_identifier": wire.safety_identifier,
         "service_tier": "default",
-        "store": wire.store is not False,
+        "store": wire.store,
         "temperature": 1.0 if wire.temperature is None else wire.temperature,
         "text": {"format": {"type": "text"}} | (raw.get("text") or {}),
         "tool_choice": raw.get("tool_choice") or "auto",

@@ -1,4 +1,4 @@
-"""A response that is kept: the conversation to go on from, and the list of its input. Pure.
+"""What is asked of a response that is kept: itself, and the list of its input. Pure.
 
 Source: https://platform.openai.com/docs/api-reference/responses/input-items.
 """
@@ -11,9 +11,6 @@ from typing import Any
 import msgspec
 
 from claude_proxy.canon.blocks import Json
-from claude_proxy.dialects.base import Parsed
-from claude_proxy.dialects.responses_reply import ResponsesStream
-from claude_proxy.dialects.responses_request import ResponsesOptions
 from claude_proxy.errors import BadRequest
 
 _PREFIXES = {
@@ -27,36 +24,40 @@ _PREFIXES = {
 _MOST = 100
 
 
-def conversation(parsed: Parsed, reply: ResponsesStream) -> tuple[Json, ...]:
-    """Give the items that a request going on from this reply is parsed with, as ``earlier``.
+def named(items: Sequence[Json], token: str) -> tuple[Json, ...]:
+    """Give items each with an id: what the client sent without one gets one that stays.
 
-    Instructions aren't in it: OpenAI doesn't carry them over either.
+    ``token`` is the one that the reply was stamped with.
     """
-    options: ResponsesOptions = parsed.options
-    return (*options.earlier, *options.input, *reply.items)
+    return tuple(
+        item if item.get("id") else item | {"id": f"{_PREFIXES.get(_kind(item), 'item')}_{token}i{index:04d}"}
+        for index, item in enumerate(items)
+    )
 
 
-def input_items(parsed: Parsed, token: str, *, encrypted: bool = False) -> list[Json]:
-    """Give the whole input of a response as the API lists it, oldest first: each item with an id, and whole.
-
-    ``token`` is the one that the reply was stamped with. ``encrypted`` shows what the model thought, sealed.
-    """
-    options: ResponsesOptions = parsed.options
-    return [
-        _listed(item, f"{token}i{index:04d}", encrypted=encrypted)
-        for index, item in enumerate((*options.earlier, *options.input))
-    ]
+def input_items(items: Sequence[Json], *, encrypted: bool = False) -> list[Json]:
+    """Give named items as the API lists them: each one whole. ``encrypted`` shows what the model thought, sealed."""
+    return [_listed(item, encrypted=encrypted) for item in items]
 
 
-def _listed(item: Json, token: str, *, encrypted: bool) -> Json:
-    kind = item.get("type") or "message"
+def unsealed(response: bytes, output: Sequence[Json]) -> bytes:
+    """Give a response's JSON with what the model thought, sealed. ``output`` are its items as they were kept."""
+    whole: Json = msgspec.json.decode(response)
+    return msgspec.json.encode(whole | {"output": output})
+
+
+def _listed(item: Json, *, encrypted: bool) -> Json:
+    kind = _kind(item)
     whole: Json = {"status": "completed"} | item | {"type": kind}
-    whole["id"] = item.get("id") or f"{_PREFIXES.get(kind, 'item')}_{token}"
     if kind == "message":
         whole["content"] = _parts(item.get("content"), "output_text" if item["role"] == "assistant" else "input_text")
     if not encrypted:
         whole.pop("encrypted_content", None)
     return whole
+
+
+def _kind(item: Json) -> str:
+    return item.get("type") or "message"
 
 
 def _parts(content: Any, kind: str) -> list[Any]:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from aiohttp import web
 
-from claude_proxy.backends.base import Backend, Turn
+from claude_proxy.backends.base import Backend
 from claude_proxy.config.schema import Config
 from claude_proxy.server import guard
 from claude_proxy.server.access import log_finished
@@ -18,6 +18,7 @@ from claude_proxy.server.failures import as_proxy_error, respond, shape_for
 from claude_proxy.server.headers import handed_on, lost, renamed, server_timing
 from claude_proxy.server.listen import Listening, bind, listening, ssl_context, stopped_by_signals
 from claude_proxy.server.routes import GREETED_PATHS, OPEN_PATHS, routes
+from claude_proxy.store.responses import ResponseStore
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 OnReady = Callable[[Listening], Awaitable[None] | None]
@@ -32,14 +33,19 @@ _GRACE_SECONDS = 1.0
 log = logging.getLogger(__name__)
 
 
-def build_app(config: Config, backends: Sequence[Backend], *, demo: bool = False) -> web.Application:
+def build_app(
+    config: Config, backends: Sequence[Backend], *, demo: bool = False, store: ResponseStore | None = None
+) -> web.Application:
     """Build the application. Run it with ``handler_cancellation``: a client that leaves must end its turn."""
     # Bodies are limited where they are read, before and after decompression; aiohttp's own limit is off.
     app = web.Application(middlewares=[_envelope], client_max_size=0)
-    app[SERVER] = Server(config, backends, demo)
+    # Without a place on disk, responses are kept in memory.
+    app[SERVER] = Server(config, backends, demo, store or ResponseStore(days=config.responses_days))
     app.add_routes(routes())
     app.on_response_prepare.append(_add_headers)
+    app.on_startup.append(_open_store)
     app.on_shutdown.append(_drain)
+    app.on_cleanup.append(_close_store)
     return app
 
 
@@ -86,7 +92,7 @@ async def _add_headers(request: web.Request, response: web.StreamResponse) -> No
         told["x-claude-proxy-backend"] = exchange.answered_by
     timings = dict(turn.timings) if turn is not None else {}
     losses = list(exchange.losses)
-    if isinstance(turn, Turn):
+    if turn is not None:
         losses += renamed(turn.losses, exchange.names)
     if isinstance(response, web.Response):
         # A stream's headers go out long before its total is known.
@@ -107,6 +113,7 @@ async def serve_forever(
     backends: Sequence[Backend],
     *,
     demo: bool = False,
+    store: ResponseStore | None = None,
     on_ready: OnReady | None = None,
     stop: asyncio.Event | None = None,
 ) -> None:
@@ -115,7 +122,7 @@ async def serve_forever(
     Raises ``OSError`` where the address can't be had. A second signal ends without waiting.
     """
     stop = stop or asyncio.Event()
-    app = build_app(config, backends, demo=demo)
+    app = build_app(config, backends, demo=demo, store=store)
     context = ssl_context(config.tls)
     sockets = await bind(config.host, config.port)
     # Clients keep connections open for minutes; the last resort of ``shutdown_timeout`` comes after our own drain.
@@ -156,6 +163,14 @@ async def _run(backends: Sequence[Backend], where: Listening, on_ready: OnReady 
 async def _drain(app: web.Application) -> None:
     server = app[SERVER]
     await server.exchanges.drain(server.config.shutdown_seconds, server.hurry, grace_seconds=_GRACE_SECONDS)
+
+
+async def _open_store(app: web.Application) -> None:
+    app[SERVER].store.start()
+
+
+async def _close_store(app: web.Application) -> None:
+    await app[SERVER].store.close()
 
 
 async def _close(backends: Sequence[Backend]) -> None:

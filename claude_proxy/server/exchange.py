@@ -16,6 +16,7 @@ from claude_proxy.backends.base import Backend, Relayed, Turn
 from claude_proxy.config.schema import Config
 from claude_proxy.errors import ProxyError, RateLimited, Unavailable
 from claude_proxy.routing import Names
+from claude_proxy.store.responses import ResponseStore
 
 
 @dataclass(slots=True)
@@ -170,6 +171,7 @@ class Server:
     config: Config
     backends: Sequence[Backend]
     demo: bool = False
+    store: ResponseStore = field(default_factory=ResponseStore)
     exchanges: Exchanges = field(default_factory=Exchanges)
     names: Names = field(default_factory=Names)
     listed: set[str] = field(default_factory=set)

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 import msgspec
 from aiohttp import web
 
 from claude_proxy.backends.base import Call, Original
+from claude_proxy.canon.events import AnyEvent
 from claude_proxy.canon.request import Request
 from claude_proxy.dialects.base import Dialect, Parsed, ReplyStream, Stamp
 from claude_proxy.errors import BadRequest, ProxyError
 from claude_proxy.routing import Resolved
 from claude_proxy.server.exchange import Exchange, Server
 from claude_proxy.server.headers import sent_on
+
+
+class Keeper(Protocol):
+    """Makes a job's reply where something of it must outlive it."""
+
+    def whole(self, events: Sequence[AnyEvent]) -> bytes:
+        """Give the reply that isn't streamed."""
+
+    def stream(self) -> ReplyStream:
+        """Begin a streamed reply."""
 
 
 @dataclass(slots=True, eq=False)
@@ -33,6 +45,7 @@ class Job:
     stamp: Stamp
     reply: ReplyStream | None = None
     """The streamed reply under way, where one is made here."""
+    keeper: Keeper | None = None
     _parsed: Parsed | None = None
 
     def parsed(self) -> Parsed:
@@ -65,7 +78,20 @@ class Job:
             model=found.model_id,
             stream=self.stream,
             prefix=found.prefix,
+            strict=self.server.config.strict,
         )
+
+    def whole_reply(self, events: Sequence[AnyEvent]) -> bytes:
+        """Give the reply that isn't streamed."""
+        if self.keeper is not None:
+            return self.keeper.whole(events)
+        return self.dialect.collect(self.parsed(), events, self.stamp)
+
+    def stream_reply(self) -> ReplyStream:
+        """Begin a streamed reply."""
+        if self.keeper is not None:
+            return self.keeper.stream()
+        return self.dialect.stream(self.parsed(), self.stamp)
 
     def failed(self, error: ProxyError) -> bytes:
         """Give the frames that end a stream that has failed."""

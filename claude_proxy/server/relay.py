@@ -32,6 +32,8 @@ async def _relayed(job: Job, found: Resolved, backend: Native) -> AsyncIterator[
         try:
             yield relayed
         finally:
+            # The client has it already, in the upstream's own words: this is for the log.
+            job.exchange.error = relayed.error or job.exchange.error
             if isinstance(relayed.chunks, AsyncGenerator):
                 await relayed.chunks.aclose()
 

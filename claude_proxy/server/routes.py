@@ -15,6 +15,8 @@ from claude_proxy.backends.base import Backend, Health
 from claude_proxy.dialects.base import Dialect
 from claude_proxy.dialects.chat import CHAT
 from claude_proxy.dialects.messages import MESSAGES
+from claude_proxy.dialects.responses import RESPONSES
+from claude_proxy.server import responses
 from claude_proxy.server.body import expect
 from claude_proxy.server.catalog import (
     anthropic_entries,
@@ -27,12 +29,16 @@ from claude_proxy.server.catalog import (
 )
 from claude_proxy.server.exchange import SERVER
 from claude_proxy.server.failures import wants_anthropic
-from claude_proxy.server.turns import answer, count_tokens
+from claude_proxy.server.turns import Prepare, answer, count_tokens
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-TURNS: dict[str, Dialect] = {"/v1/chat/completions": CHAT, "/v1/messages": MESSAGES}
-"""Where each dialect is spoken."""
+TURNS: dict[str, tuple[Dialect, Prepare | None]] = {
+    "/v1/chat/completions": (CHAT, None),
+    "/v1/messages": (MESSAGES, None),
+    "/v1/responses": (RESPONSES, responses.prepare),
+}
+"""Where each dialect is spoken, and what must be done before a request of it can be translated."""
 
 OPEN_PATHS = frozenset({"/health", "/readyz"})
 """What needs no key."""
@@ -47,8 +53,15 @@ _HEALTH_SECONDS = 5
 def routes() -> list[web.RouteDef]:
     """Give the table of endpoints."""
     return [
-        *(web.post(path, partial(answer, dialect=dialect), expect_handler=expect) for path, dialect in TURNS.items()),
+        *(
+            web.post(path, partial(answer, dialect=dialect, prepare=prepare), expect_handler=expect)
+            for path, (dialect, prepare) in TURNS.items()
+        ),
         web.post(_COUNT_PATH, partial(count_tokens, dialect=MESSAGES), expect_handler=expect),
+        web.get("/v1/responses/{id}", responses.retrieve),
+        web.delete("/v1/responses/{id}", responses.delete),
+        web.get("/v1/responses/{id}/input_items", responses.list_input_items),
+        web.post("/v1/responses/{id}/cancel", responses.cancel),
         *(web.get(path, greet) for path in sorted(GREETED_PATHS)),
         web.get("/v1/models", list_models),
         web.get("/v1/models/{name:.+}", show_model),

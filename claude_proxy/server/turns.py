@@ -7,7 +7,7 @@ dialect gets it as it came, for the others it is translated.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from uuid import uuid4
 
@@ -31,12 +31,18 @@ from claude_proxy.server.job import Job
 from claude_proxy.server.relay import native, relay_stream, relay_whole
 from claude_proxy.server.streaming import ClientGone, Wire, send_events
 
+Prepare = Callable[[Job], Awaitable[None]]
+"""What a dialect has done before its request is translated."""
 
-async def answer(request: web.Request, dialect: Dialect) -> web.StreamResponse:
+
+async def answer(request: web.Request, dialect: Dialect, prepare: Prepare | None = None) -> web.StreamResponse:
     """Answer a request for a turn."""
     server = request.app[SERVER]
     with server.exchanges.place(server.config.max_concurrent_requests):
         job = await _understand(request, dialect)
+        if prepare is not None:
+            async with job.exchange.stoppable():
+                await prepare(job)
         return await (_streamed(job) if job.stream else _whole(job))
 
 
@@ -89,7 +95,7 @@ async def _whole_of(job: Job, found: Resolved, backend: Backend) -> web.Response
             grammar.check(event)
             events.append(event)
         grammar.check_end()
-    body = job.dialect.collect(job.parsed(), events, job.stamp)
+    body = job.whole_reply(events)
     return web.Response(body=body, content_type="application/json")
 
 
@@ -123,7 +129,7 @@ async def _stream_of(job: Job, found: Resolved, backend: Backend, wire: Wire) ->
         job.reply = None
         await relay_stream(job, found, upstream, wire)
         return
-    job.reply = job.dialect.stream(job.parsed(), job.stamp)
+    job.reply = job.stream_reply()
     async with _turn(job, found, backend) as turn:
         await send_events(turn, job.reply, wire)
 

@@ -16,7 +16,7 @@ from claude_proxy.canon.request import Reasoning, Request
 from claude_proxy.dialects.parameters import JSON_OBJECT
 from claude_proxy.dialects.responses import RESPONSES
 from claude_proxy.dialects.responses_request import parse, previous_response_id
-from claude_proxy.dialects.responses_stored import input_items
+from claude_proxy.dialects.responses_stored import input_items, named
 from claude_proxy.errors import BadRequest
 
 SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}, "additionalProperties": False}
@@ -229,6 +229,9 @@ def test_the_server_is_told_what_it_must_keep() -> None:
     options = ask(HI, store=False, previous_response_id="resp_1", **ENCRYPTED).options
     assert (options.store, options.previous_response_id, options.input) == (False, "resp_1", (HI,))
     assert options.encrypted_reasoning
+    assert parse(body(store=True), stores=False).losses == ("store",)
+    unkept = parse(body(), stores=False)
+    assert (unkept.losses, unkept.options.store, unkept.options.echo["store"]) == ((), False, False)
     plain = ask().options
     assert (plain.store, plain.previous_response_id, plain.encrypted_reasoning) == (True, None, False)
 
@@ -345,4 +348,4 @@ def test_r09_whatever_is_sent_is_understood_or_refused(items: list[Any], fields:
     except BadRequest:
         return
     assert parsed.request.messages
-    input_items(parsed, "abc")
+    input_items(named(parsed.options.input, "abc"))

@@ -12,21 +12,27 @@ from responses_asking import HI, STAMP, THINKING, ask, body, call, function, sig
 from responses_asking import output as output_item
 
 from claude_proxy.canon.blocks import Text, Thinking, ToolUse
-from claude_proxy.dialects.responses_reply import whole
+from claude_proxy.dialects.base import Parsed
+from claude_proxy.dialects.responses_reply import ResponsesStream, whole
 from claude_proxy.dialects.responses_request import parse
-from claude_proxy.dialects.responses_stored import conversation, input_items, page
+from claude_proxy.dialects.responses_stored import input_items, named, page, unsealed
 from claude_proxy.errors import BadRequest
 
 PNG = "data:image/png;base64,aGk="
+
+
+def conversation(parsed: Parsed, made: ResponsesStream, token: str) -> tuple[Any, ...]:
+    """Give the items that the next request goes on from."""
+    return (*parsed.options.earlier, *named(parsed.options.input, token), *made.items)
 
 
 def test_r06_a_stored_conversation_goes_on() -> None:
     """R06: the next request sees all of it, thinking and signature included, but not the instructions."""
     first = ask(HI, tools=[function("f")], instructions="be", **THINKING)
     made = whole(first, reply(signed("so"), text("a", index=1), use("f", "{}", index=2), stop="tool_use"), STAMP)
-    second = parse(body(output_item("toolu_2")), conversation(first, made))
+    second = parse(body(output_item("toolu_2")), conversation(first, made, "a"))
     answered = whole(second, reply(text("b")), STAMP)
-    third = parse(body(HI), conversation(second, answered))
+    third = parse(body(HI), conversation(second, answered, "b"))
 
     assert third.losses == ()
     assert third.request.system == ()
@@ -41,7 +47,7 @@ def test_r06_a_stored_conversation_goes_on() -> None:
 
 def listed(*items: Any, earlier: tuple[Any, ...] = (), **fields: Any) -> list[dict[str, Any]]:
     """Give the input items of such a request, having made sure that the official type knows them."""
-    found = input_items(ask(*items, earlier=earlier), "abc", **fields)
+    found = input_items((*earlier, *named(ask(*items, earlier=earlier).options.input, "abc")), **fields)
     shown = json.loads(page(found, order="asc"))
     assert [item.type for item in ResponseItemList.model_validate(shown, strict=True).data] == [
         item["type"] for item in found
@@ -51,7 +57,7 @@ def listed(*items: Any, earlier: tuple[Any, ...] = (), **fields: Any) -> list[di
 
 def test_r09_a_string_is_listed_as_an_item() -> None:
     """R09: with an id, a status and parts."""
-    (item,) = input_items(parse(b'{"input": "hi"}'), "abc")
+    (item,) = input_items(named(parse(b'{"input": "hi"}').options.input, "abc"))
     assert item == {
         "id": "msg_abci0000",
         "type": "message",
@@ -89,9 +95,10 @@ def test_r09_every_kind_of_item_is_listed_whole() -> None:
 
 
 def test_r09_ids_that_are_there_are_kept() -> None:
-    """R09: and earlier items come first; an item of a kind we drop has an id too."""
-    found = input_items(ask(HI | {"id": "msg_1"}, {"type": "compaction"}, earlier=(HI | {"id": "msg_0"},)), "abc")
-    assert [item["id"] for item in found] == ["msg_0", "msg_1", "item_abci0002"]
+    """R09: an item of a kind we drop has one too."""
+    found = named([HI | {"id": "msg_1"}, {"type": "compaction"}, HI], "abc")
+    assert [item["id"] for item in found] == ["msg_1", "item_abci0001", "msg_abci0002"]
+    assert named(found, "other") == found
 
 
 @pytest.mark.parametrize("encrypted", [True, False])
@@ -100,6 +107,15 @@ def test_what_the_model_thought_is_listed_for_who_asks(encrypted: bool) -> None:
     item = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "x"}
     found = listed(item, {"role": "assistant", "content": "a"}, encrypted=encrypted)
     assert ("encrypted_content" in found[0]) is encrypted
+
+
+def test_r04_a_response_is_shown_with_what_was_thought() -> None:
+    """R04: as it was kept, for who asks later."""
+    made = whole(ask(HI, **THINKING), reply(signed("so"), text("a", index=1)), STAMP)
+    assert "encrypted_content" not in json.loads(made.response)["output"][0]
+    shown = json.loads(unsealed(made.response, made.items))
+    assert shown["output"] == made.items
+    assert shown | {"output": []} == json.loads(made.response) | {"output": []}
 
 
 ITEMS = [{"id": str(number)} for number in range(5)]

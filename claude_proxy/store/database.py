@@ -1,0 +1,196 @@
+"""Responses in an SQLite file that only its owner can read, used by one thread. All raises ``DATABASE_ERRORS``.
+
+A response has a row of its own, and its turn another: the items that it added to its conversation, and the turn
+before. So a conversation takes space once, however long it is, and a deleted response leaves the later ones whole:
+its turn stays for as long as one that is kept goes on from it.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from claude_proxy.store.record import Conversation, Json, Record
+
+DATABASE_ERRORS = (sqlite3.Error, OSError)
+
+_VERSION = 1
+_BUSY_SECONDS = 1
+_FULL_ENOUGH = 0.9
+"""What is left when the file was too large, so that not each response that follows finds it too large again."""
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS turns (id TEXT PRIMARY KEY, parent TEXT, input BLOB NOT NULL, output BLOB NOT NULL);
+CREATE INDEX IF NOT EXISTS turns_by_parent ON turns (parent);
+CREATE TABLE IF NOT EXISTS responses (
+    id TEXT PRIMARY KEY, client TEXT NOT NULL, created INTEGER NOT NULL, body BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS responses_by_age ON responses (created);
+"""
+_CHAIN = """
+WITH RECURSIVE chain (id, parent, depth) AS (
+    SELECT id, parent, 0 FROM turns WHERE id = ?
+    UNION ALL
+    SELECT turns.id, turns.parent, depth + 1 FROM turns JOIN chain ON turns.id = chain.parent
+)
+SELECT turns.input, turns.output FROM chain JOIN turns USING (id) ORDER BY depth DESC
+"""
+_FORGET_TURNS = """
+WITH RECURSIVE needed (id) AS (
+    SELECT id FROM responses
+    UNION
+    SELECT turns.parent FROM turns JOIN needed USING (id) WHERE turns.parent IS NOT NULL
+)
+DELETE FROM turns WHERE id NOT IN (SELECT id FROM needed)
+"""
+_IS_NEEDED = "SELECT EXISTS (SELECT 1 FROM responses WHERE id = ?1) OR EXISTS (SELECT 1 FROM turns WHERE parent = ?1)"
+_OLDEST = """
+DELETE FROM responses WHERE id IN (
+    SELECT id FROM responses ORDER BY created, rowid LIMIT max(1, (SELECT count(*) FROM responses) / 20)
+)
+"""
+
+_decode = msgspec.json.Decoder(tuple[Json, ...]).decode
+
+
+class Database:
+    """An open database; without a path it is in memory."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        if path is not None:
+            _create(path)
+        # Autocommit, so that each transaction is one that is seen here. It closes in another thread where it must.
+        self._db = sqlite3.connect(
+            path or ":memory:", timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        try:
+            self._set_up()
+        except BaseException:
+            self._db.close()
+            raise
+
+    def _set_up(self) -> None:
+        version = self._number("user_version")
+        if version > _VERSION:
+            raise sqlite3.DatabaseError("a later version of claude-proxy has written it")
+        # Freed pages are given back, and what was deleted isn't left in them.
+        for pragma in ("auto_vacuum=INCREMENTAL", "journal_mode=WAL", "synchronous=NORMAL", "secure_delete=ON"):
+            self._db.execute(f"PRAGMA {pragma}").close()
+        if version < _VERSION:
+            self._db.executescript(_SCHEMA)
+            self._db.execute(f"PRAGMA user_version={_VERSION}")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def add(self, records: Sequence[Record]) -> None:
+        """Keep responses, all or none of them."""
+        with self._transaction():
+            for record in records:
+                self._add(record)
+
+    def _add(self, record: Record) -> None:
+        parent, items = record.parent, record.input
+        if parent is not None and not self._one("SELECT 1 FROM turns WHERE id = ?", parent):
+            # What it goes on from was deleted, or never made it here.
+            parent, items = None, (*record.earlier, *items)
+        self._db.execute(
+            "INSERT OR IGNORE INTO turns VALUES (?, ?, ?, ?)",
+            (record.id, parent, msgspec.json.encode(items), msgspec.json.encode(record.output)),
+        )
+        self._db.execute(
+            "INSERT OR IGNORE INTO responses VALUES (?, ?, ?, ?)",
+            (record.id, record.client, record.created, record.body),
+        )
+
+    def body(self, response_id: str, client: str, since: float) -> bytes | None:
+        """Give a response's JSON, if this client has it and it isn't older than ``since``."""
+        found = self._one(
+            "SELECT body FROM responses WHERE id = ? AND client = ? AND created >= ?", response_id, client, since
+        )
+        return bytes(found[0]) if found else None
+
+    def conversation(self, response_id: str, client: str, since: float) -> Conversation | None:
+        """Give the conversation up to a response; as :meth:`body`."""
+        if self.body(response_id, client, since) is None:
+            return None
+        *before, (asked, said) = self._db.execute(_CHAIN, (response_id,)).fetchall()
+        earlier = [item for turn in before for part in turn for item in _decode(part)]
+        return Conversation((*earlier, *_decode(asked)), _decode(said))
+
+    def delete(self, response_id: str, client: str) -> bool:
+        """Forget a response, and what of its conversation no other one needs; say whether this client had it."""
+        with self._transaction():
+            gone = self._db.execute("DELETE FROM responses WHERE id = ? AND client = ?", (response_id, client)).rowcount
+            turn: str | None = response_id if gone else None
+            while turn is not None and self._one(_IS_NEEDED, turn) != (1,):
+                found = self._one("SELECT parent FROM turns WHERE id = ?", turn)
+                self._db.execute("DELETE FROM turns WHERE id = ?", (turn,))
+                turn = found[0] if found else None
+        if gone:
+            self._shrink()
+        return bool(gone)
+
+    def expire(self, before: float) -> None:
+        """Forget the responses that are older."""
+        with self._transaction():
+            if self._db.execute("DELETE FROM responses WHERE created < ?", (before,)).rowcount:
+                self._db.execute(_FORGET_TURNS)
+        self._shrink()
+
+    def trim(self, most_bytes: int) -> None:
+        """Forget the oldest responses where there are more than this many bytes of them."""
+        if self.used_bytes() <= most_bytes:
+            return
+        while self.used_bytes() > most_bytes * _FULL_ENOUGH:
+            with self._transaction():
+                if not self._db.execute(_OLDEST).rowcount:
+                    break
+                self._db.execute(_FORGET_TURNS)
+        self._shrink()
+
+    def used_bytes(self) -> int:
+        """Say how much of the file is in use."""
+        return (self._number("page_count") - self._number("freelist_count")) * self._number("page_size")
+
+    def _shrink(self) -> None:
+        # It is a step a page, of which ``execute`` takes only the first.
+        self._db.executescript("PRAGMA incremental_vacuum")
+        # The log beside the file holds what was deleted until it has been taken over.
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def _one(self, sql: str, *values: object) -> tuple[Any, ...] | None:
+        found: tuple[Any, ...] | None = self._db.execute(sql, values).fetchone()
+        return found
+
+    def _number(self, pragma: str) -> int:
+        return int(self._db.execute(f"PRAGMA {pragma}").fetchone()[0])
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        # Written to from the start: a reader that becomes a writer can't wait for another one's lock.
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._db.execute("COMMIT")
+        finally:
+            # Where the disk is full, SQLite has taken it all back by itself.
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+
+
+def _create(path: Path) -> None:
+    """Make the file and its folder, or take away what others may do with them, whatever the umask."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.parent.chmod(0o700)
+    # Never opened where it exists: closing it again would take away the locks of others in this process.
+    if not path.exists():
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    path.chmod(0o600)
