@@ -14,6 +14,8 @@ log = logging.getLogger("claude_proxy.access")
 
 def log_finished(request: web.Request, status: int, exchange: Exchange) -> None:
     """Write the line of one request."""
+    if not log.isEnabledFor(logging.INFO):
+        return
     fields: dict[str, Any] = {
         "method": request.method,
         # As it came, still percent-encoded: a path can't break a line.

@@ -18,6 +18,9 @@ from claude_proxy.routing import Resolved
 from claude_proxy.server.job import Job
 from claude_proxy.server.streaming import Wire
 
+_ENDS = (b"event: message_stop", b"data: [DONE]")
+"""How a stream's last event looks, which goes out with the stream's end. A delta never does: its line ends are escaped."""
+
 
 def native(backend: Backend, dialect: Dialect) -> Native | None:
     """Give the backend where it takes the dialect's requests as they are."""
@@ -53,6 +56,9 @@ async def relay_stream(job: Job, found: Resolved, backend: Native, wire: Wire) -
             wire.response.headers["Content-Type"] = relayed.content_type
         async for chunk in relayed.chunks:
             empty = False
-            await wire.write(chunk)
+            if any(end in chunk for end in _ENDS):
+                wire.hold(chunk)
+            else:
+                await wire.write(chunk)
     if empty:
         raise UpstreamError("the upstream ended its reply before it began")

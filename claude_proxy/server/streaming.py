@@ -14,6 +14,7 @@ from time import monotonic
 from aiohttp import web
 
 from claude_proxy.backends.base import Turn
+from claude_proxy.canon.events import MessageDelta, MessageStop
 from claude_proxy.canon.grammar import Grammar
 from claude_proxy.dialects.base import ReplyStream
 
@@ -22,6 +23,10 @@ _HEADERS = {
     "Cache-Control": "no-cache",
     "X-Accel-Buffering": "no",
 }
+
+
+_CLOSING = frozenset({MessageDelta, MessageStop})
+"""Nothing but the end comes after these, and that at once."""
 
 
 class ClientGone(Exception):
@@ -43,6 +48,7 @@ class Wire:
         self._keepalive = keepalive
         self._interval = interval
         self._copy = copy
+        self._held = b""
         self._written = monotonic()
         # Two write here, the reply and the signs of life: a frame is never inside another.
         self._turn = asyncio.Lock()
@@ -51,17 +57,19 @@ class Wire:
 
     @property
     def begun(self) -> bool:
-        """Whether headers are out, so that a failure can't be a status any more."""
-        return self.response.prepared
+        """Whether anything is out or about to be, so that a failure can't be a status any more."""
+        return self.response.prepared or bool(self._held)
+
+    def hold(self, frames: bytes) -> None:
+        """Send these frames with the next ones, or with the end: what comes together anyway needs one packet only."""
+        self._held += frames
 
     async def write(self, frames: bytes) -> None:
         """Send frames (and the headers before the first); wait where the client is slow."""
         async with self._turn:
             try:
                 await self.response.prepare(self._request)
-                if frames:
-                    if self._copy is not None:
-                        self._copy(frames)
+                if frames := self._taken(frames):
                     await self.response.write(frames)
             except ConnectionError as error:
                 raise ClientGone from error
@@ -71,9 +79,16 @@ class Wire:
         """Complete the response."""
         async with self._turn:
             try:
-                await self.response.write_eof()
+                await self.response.prepare(self._request)
+                await self.response.write_eof(self._taken(b""))
             except ConnectionError as error:
                 raise ClientGone from error
+
+    def _taken(self, frames: bytes) -> bytes:
+        frames, self._held = self._held + frames, b""
+        if frames and self._copy is not None:
+            self._copy(frames)
+        return frames
 
     @asynccontextmanager
     async def kept_alive(self) -> AsyncIterator[None]:
@@ -118,7 +133,9 @@ async def send_events(turn: Turn, reply: ReplyStream, wire: Wire) -> None:
     async for event in turn.events:
         grammar.check(event)
         frames = reply.feed(event)
-        if frames or not wire.begun:
+        if type(event) in _CLOSING:
+            wire.hold(frames)
+        elif frames or not wire.begun:
             await wire.write(frames)
     grammar.check_end()
-    await wire.write(reply.finish())
+    wire.hold(reply.finish())

@@ -253,26 +253,29 @@ async def test_a_client_that_only_listens_has_left(serve: Serve, backend: Script
     assert backend.sent < _Flood.pieces
 
 
-@pytest.mark.parametrize("at", [b"Hello", b"[DONE]"])
+@pytest.mark.parametrize("under", ["write", "end"])
 async def test_a_connection_that_ends_under_a_write_ends_the_turn(
     serve: Serve,
     backend: ScriptedBackend,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
-    at: bytes,
+    under: str,
 ) -> None:
     """A write may learn that the client is gone before anybody is told: no failure of ours, no second answer."""
 
     class Closing(Wire):
         async def write(self, frames: bytes) -> None:
-            last = at == b"[DONE]" and at in frames
-            if last:
-                await super().write(frames)
-            if at in frames:
+            self._lose(at="write", now=b"Hello" in frames)
+            await super().write(frames)
+
+        async def end(self) -> None:
+            self._lose(at="end")
+            await super().end()
+
+        def _lose(self, *, at: str, now: bool = True) -> None:
+            if at == under and now:
                 assert self._request.transport is not None
                 self._request.transport.close()
-            if not last:
-                await super().write(frames)
 
     monkeypatch.setattr("claude_proxy.server.turns.Wire", Closing)
     caplog.set_level("INFO", "claude_proxy")
@@ -339,3 +342,22 @@ async def test_an_http_1_0_client_gets_its_stream(serve: Serve) -> None:
     body = await asyncio.wait_for(reader.read(), 5)
     writer.close()
     assert body.endswith(b"data: [DONE]\n\n")
+
+
+async def test_the_last_frames_and_the_end_go_out_together(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How the reply ended, what follows it and the end of the response are one packet: each wakes the client up."""
+    written: list[bytes] = []
+
+    class Watched(Wire):
+        async def write(self, frames: bytes) -> None:
+            written.append(frames)
+            await super().write(frames)
+
+    monkeypatch.setattr("claude_proxy.server.turns.Wire", Watched)
+    server = await serve(streaming=Streaming(keepalive_seconds=0))
+    async with server.chat(stream=True) as response:
+        text = await response.text()
+    assert "finish_reason" in text
+    assert text.endswith("data: [DONE]\n\n")
+    assert b"[DONE]" not in b"".join(written)
+    assert b'"finish_reason":"stop"' not in b"".join(written)
