@@ -19,7 +19,7 @@ from claude_proxy.server.job import Job
 from claude_proxy.server.streaming import Wire
 
 _ENDS = (b"event: message_stop", b"data: [DONE]")
-"""How a stream's last event looks, which goes out with the stream's end. A delta never does: its line ends are escaped."""
+"""How a stream's last event looks, which goes out with the stream's end. No delta does: its line ends are escaped."""
 
 
 def native(backend: Backend, dialect: Dialect) -> Native | None:
