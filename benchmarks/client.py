@@ -15,7 +15,8 @@ NOTE: Json = {"type": "function", "function": {"name": "note", "parameters": {"t
 BRIEF = "Be brief."
 """The system prompt of the conversations that are foreseen."""
 
-HEADERS = {"x-api-key": "unused", "anthropic-version": "2023-06-01"}
+KEY = "sk-unused"
+HEADERS = {"x-api-key": KEY, "anthropic-version": "2023-06-01"}
 
 
 async def timed(pieces: AsyncIterator[bool]) -> float:

@@ -14,7 +14,7 @@ from statistics import median
 from typing import Any
 
 import aiohttp
-from client import HEADERS, HI
+from client import HEADERS, HI, KEY
 from processes import cpu_ms, family, rss_mb, stopped
 from setting import MODEL, Json, Setting
 
@@ -82,8 +82,13 @@ async def _litellm(ready: Setting, program: Path) -> AsyncIterator[tuple[str, in
     upstream = f"{{model: anthropic/{MODEL}, api_key: unused, api_base: '{ready.upstream}'}}"
     file.write_text(f"model_list: [{{model_name: {MODEL}, litellm_params: {upstream}}}]\n")
     command = (str(program), "--config", str(file), "--host", "127.0.0.1", "--port", str(port))
-    # It would ask the network for its price list.
-    env = {**ready.env, "LITELLM_LOCAL_MODEL_COST_MAP": "True", "PATH": f"{program.parent}:{os.environ['PATH']}"}
+    # It would ask the network for its price list, and doesn't start without a key.
+    env = {
+        **ready.env,
+        "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+        "LITELLM_MASTER_KEY": KEY,
+        "PATH": f"{program.parent}:{os.environ['PATH']}",
+    }
     with (ready.cwd / "litellm.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(*command, env=env, cwd=ready.cwd, stdout=log, stderr=log)
     try:

@@ -15,6 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import apis
 import direct
 import gaps
 import latency
@@ -47,6 +48,8 @@ _PARTS: dict[str, _Part] = {
     "throughput": _Part(lambda ready, asked: throughput.run(ready, min(asked.rounds, 3), asked.requests), USUAL),
     "streaming": _Part(lambda ready, asked: gaps.run(ready, asked.rounds), ROOMY, _PACE),
     "direct": _Part(lambda ready, asked: direct.run(ready, asked.rounds, asked.litellm), DIRECT),
+    "apis": _Part(lambda ready, asked: apis.run(ready, asked.rounds)),
+    "apis-direct": _Part(lambda ready, asked: apis.run(ready, asked.rounds), DIRECT),
     "mixed": _Part(lambda ready, asked: mixed.run(ready, asked.mixed)),
     "queue": _Part(lambda ready, asked: queue_up.run(ready, asked.queue), USUAL),
     "streams": _Part(lambda ready, asked: streams.run(ready, asked.streams), DIRECT, _SLOW),

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from apis import BASE as CHAT
 from direct import BASE as DIRECT
 from gaps import BASE as STRAIGHT
 from gaps import GAP_MS
@@ -94,6 +95,19 @@ def _direct(results: Figures, console: Console) -> None:
     _table(console, "first byte with an API key", columns, rows)
 
 
+def _apis(results: Figures, console: Console) -> None:
+    base = results[CHAT]
+    columns = ("first delta, median ms", "x Chat", "whole, median ms", "x Chat")
+    rows = [
+        (
+            name,
+            *(cell for key in ("median_ms", "whole_ms") for cell in (f"{api[key]:.2f}", f"{api[key] / base[key]:.3g}")),
+        )
+        for name, api in results.items()
+    ]
+    _table(console, "next turn", columns, rows)
+
+
 def _streams(results: Figures, console: Console) -> None:
     columns = ("whole", "most at once", "seconds", "memory before, MB", "most, MB")
     numbers = [f"{results[key]:.0f}" for key in ("seconds", "server_start_mb", "server_most_mb")]
@@ -107,6 +121,8 @@ _TABLES = {
     "throughput": _throughput,
     "streaming": _streaming,
     "direct": _direct,
+    "apis": _apis,
+    "apis-direct": _apis,
     "streams": _streams,
     "mixed": _mixed,
     "queue": _queue,

@@ -28,7 +28,7 @@ _SHORT_NAME = re.compile(r"([a-z]+)-[0-9][0-9.-]*")
 _LONGEST_NAME = 200
 _MOST_NAMES = 256
 _FIRST_SERVER_ERROR = 500
-_ANOTHER_KEY_MAY_HELP = frozenset({401, 403, 408, 429})
+_ANOTHER_KEY_MAY_HELP = frozenset({401, 402, 403, 408, 429})
 
 
 @dataclass(frozen=True, slots=True)

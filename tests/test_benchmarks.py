@@ -116,6 +116,31 @@ def test_requests_that_queue_up_are_counted(tmp_path: Path) -> None:
     assert "requests, 16 at once" in output
 
 
+def test_requests_with_an_api_key_are_measured(tmp_path: Path) -> None:
+    """What the server adds to a request that it hands on, and each API's turns on either kind of backend."""
+    results, output = measured(tmp_path, "--rounds", "1", "--only", "direct", "apis", "apis-direct")
+
+    straight, ours = results["direct"]["upstream, straight"], results["direct"]["ours"]
+    assert len(straight["all_ms"]) == len(ours["all_ms"]) == 25
+    assert min(ours["cpu_ms"], ours["rss_mb"], straight["median_ms"]) > 0
+    for part in ("apis", "apis-direct"):
+        assert set(results[part]) == {"Chat Completions", "Messages", "Responses", "Responses, stored"}
+        assert all(len(api["all_ms"]) == 10 for api in results[part].values())
+        assert all(api["whole_ms"] >= api["median_ms"] > 0 for api in results[part].values())
+    assert "first byte with an API key" in output
+    assert "Responses, stored" in output
+
+
+def test_slow_streams_are_counted(tmp_path: Path) -> None:
+    """All are open at once, and all arrive whole."""
+    results, output = measured(tmp_path, "--streams", "3")
+    part = results["streams"]
+
+    assert part["streams"] == part["whole"] == part["most_open"] == 3
+    assert part["server_most_mb"] >= part["server_start_mb"] > 0
+    assert "slow streams" in output
+
+
 def test_mixed_turns_are_sampled(tmp_path: Path) -> None:
     """Every kind of turn is made; memory and processes are known before the first and after the last."""
     results, output = measured(tmp_path, "--mixed", "8")

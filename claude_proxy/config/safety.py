@@ -16,6 +16,8 @@ _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s]+/?")
 _PROFILE = re.compile(r"[A-Za-z0-9_.-]+")
 _HTTP = ("http", "https")
 _PROXY = ("http", "https", "socks5", "socks5h")
+_NO_PROXY = ("direct", "none")
+"""What CLIProxyAPI's users write for: no proxy, whatever the environment says."""
 
 Problem = tuple[str, str]
 """A key's dotted name, and what is wrong with it."""
@@ -79,7 +81,8 @@ def _urls(config: Config) -> Iterator[Problem]:
         found += [(f"openai-compatibility[{i}].base-url", upstream.base_url, _HTTP)]
     for key, value, schemes in found:
         url = _parts(value) if value else None
-        if value and (url is None or url[0] not in schemes):
+        is_none = schemes is _PROXY and value.lower() in _NO_PROXY
+        if value and not is_none and (url is None or url[0] not in schemes):
             yield key, f"expected a URL that begins with {' or '.join(f'{scheme}://' for scheme in schemes)}"
     for i, origin in enumerate(config.cors_origins):
         if origin == "*":

@@ -65,3 +65,33 @@ def test_login_without_the_cli_says_how_to_install_it(home: Path) -> None:
     assert done.stderr.startswith("error: claude-cli.path: /nowhere/claude isn't a working claude binary")
     assert "pipx install 'claude-proxy[cli]'" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_login_to_a_profile_uses_its_own_folder_and_no_other(home: Path) -> None:
+    """The CLI is told where the profile's sign-in is, for the sign-in and for who is signed in."""
+    binary = home / "claude"
+    binary.write_text(SIGNS_IN.replace('echo "$@"', 'echo "$CLAUDE_CONFIG_DIR $@"'))
+    (home / "config.yaml").write_text(f"claude-cli: {{path: {binary}, profiles: {{work: {{config-dir: ~/.work}}}}}}\n")
+    done = run("login", "--profile", "work", "--config", "config.yaml", home=home)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    folder = str(home / ".work")
+    assert [line for line in asked(home) if "auth" in line] == [f"{folder} auth login", f"{folder} auth status"]
+
+
+def test_login_to_a_profile_that_was_given_up_says_how_to_try_again(home: Path) -> None:
+    """With the profile's name, or it would be another sign-in."""
+    with (home / "config.yaml").open("w") as file:
+        file.write(f"claude-cli: {{path: {home / 'claude'}, profiles: {{work: {{config-dir: ~/.work}}}}}}\n")
+    done = run("login", "--profile", "work", "--config", "config.yaml", home=home, REFUSE="1")
+
+    assert done.returncode == 3
+    assert "run `claude-proxy login --profile work` again" in done.stderr
+
+
+def test_login_to_a_profile_that_is_not_there_is_wrong_usage(home: Path) -> None:
+    """Exit code 2, and what there is."""
+    done = run("login", "--profile", "wrok", "--config", "config.yaml", home=home)
+
+    assert done.returncode == 2
+    assert done.stderr == "error: there is no profile 'wrok' in `claude-cli.profiles`; known: none\n"

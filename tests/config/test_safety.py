@@ -72,6 +72,8 @@ ALLOWED = (
     "claude-cli: {base-url: 'https://gateway.example', env: {ANTHROPIC_AUTH_TOKEN: k}}",
     "cors-origins: ['https://app.example', 'app://obsidian.md', 'http://localhost:3000/']",
     "proxy-url: socks5://user:password@proxy.example:1080",
+    "proxy-url: direct",
+    "claude-api-key: [{api-key: k, proxy-url: None}]",
 )
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import msgspec
+
+from claude_proxy.config.schema import ClaudeCliConfig
 
 _SECONDS = 15.0
 
@@ -17,6 +20,14 @@ class Account:
 
     signed_in: bool
     label: str | None = None
+
+
+def config_dir(config: ClaudeCliConfig, profile: str) -> str | None:
+    """Give a profile's own ``CLAUDE_CONFIG_DIR``; the default sign-in, which has no name, leaves it as the user has it.
+
+    Always the same absolute path: on macOS the name of the keychain's entry depends on it.
+    """
+    return str(Path(config.profiles[profile].config_dir).expanduser().absolute()) if profile else None
 
 
 def parse_account(output: bytes) -> Account:

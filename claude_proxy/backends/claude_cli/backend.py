@@ -17,7 +17,7 @@ import platformdirs
 from claude_proxy import __version__
 from claude_proxy.backends.base import Call, Health, Model, Turn
 from claude_proxy.backends.claude_cli import argv, catalog, control, count, limits, transcript
-from claude_proxy.backends.claude_cli.account import Account, read_account
+from claude_proxy.backends.claude_cli.account import Account, config_dir, read_account
 from claude_proxy.backends.claude_cli.attempts import Run, Shared
 from claude_proxy.backends.claude_cli.binary import Binary, find_binary
 from claude_proxy.backends.claude_cli.catalog import Catalog, Knowledge
@@ -74,8 +74,7 @@ class ClaudeCli:
 
     def __post_init__(self) -> None:
         self.name = f"{self.kind}/{self.profile}" if self.profile else self.kind
-        if self.profile:
-            self._config_dir = str(Path(self.config.profiles[self.profile].config_dir).expanduser().absolute())
+        self._config_dir = config_dir(self.config, self.profile)
         rules = Rules(
             max_children=self.config.max_processes,
             # Of the default sign-in only: a process takes 150 MB, and a profile may not be asked for a single time.

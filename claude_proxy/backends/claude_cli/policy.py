@@ -11,6 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 
+_TALKING_SECONDS = 30.0
+"""For so long after a turn a conversation that has gone on before is likely to go on again."""
+
 
 class Phase(Enum):
     """What a child is doing."""
@@ -25,8 +28,8 @@ class Phase(Enum):
 class ChildState:
     """One child.
 
-    ``key`` is a kept conversation's fingerprint, ``prepared`` what a warm child has been told already (``None``:
-    nothing), ``since`` when its phase began, in seconds.
+    ``key`` is a kept conversation's fingerprint, ``went_on`` whether it has had more than one turn, ``prepared`` what a
+    warm child has been told already (``None``: nothing), ``since`` when its phase began, in seconds.
     """
 
     id: int
@@ -35,6 +38,7 @@ class ChildState:
     key: str | None = None
     prepared: str | None = None
     holds_calls: bool = False
+    went_on: bool = False
     since: float = 0.0
 
 
@@ -114,14 +118,15 @@ def decide(
         if not plan.spawn(waiter.model):
             plan.make_room(waiter.model)
     if demand is not None and not starved:
-        plan.refill(demand)
+        plan.refill(demand, now)
     return plan.actions
 
 
-def next_deadline(children: Iterable[ChildState], rules: Rules) -> float | None:
-    """Give the time at which a child expires and ``decide`` must be asked again."""
+def next_deadline(children: Iterable[ChildState], rules: Rules, now: float) -> float | None:
+    """Give the time at which a child expires, or is worth less than a spare, and ``decide`` must be asked again."""
     plan = _Plan({child.id: child for child in children}, rules)
     times = [plan.expires(child) for child in plan.children.values()]
+    times += [calm for child in plan.children.values() if (calm := plan.calm(child)) > now]
     return min((time for time in times if time != float("inf")), default=None)
 
 
@@ -151,6 +156,10 @@ class _Plan:
         wanted = self.rules.warm if child.model in self.rules.warm_models else 0
         surplus = child.prepared is not None or len(self._warm(child.model, None)) > wanted
         return child.since + self.rules.idle_seconds if surplus else float("inf")
+
+    def calm(self, child: ChildState) -> float:
+        """Give the time from which on a kept child's place may go to a spare."""
+        return child.since + _TALKING_SECONDS if child.phase is Phase.KEPT and child.went_on else 0.0
 
     def retire(self, child: ChildState) -> None:
         self.actions.append(Retire(child.id))
@@ -191,7 +200,7 @@ class _Plan:
             self.coming -= 1
             return
 
-    def refill(self, demand: Demand) -> None:
+    def refill(self, demand: Demand, now: float) -> None:
         """Start what the next conversations will want: of the configured models, then of those asked for lately."""
         if self.rules.warm == 0:
             return
@@ -200,11 +209,11 @@ class _Plan:
             have = len(self._warm(model, None)) + self.starting.count((model, False))
             for _ in range(self.rules.warm - have):
                 if not self.spawn(model):
-                    self._make_place_for_a_spare()
+                    self._make_place_for_a_spare(now)
         guesses = [model for model in (*self.rules.warm_models, *lately) if model in demand.preparations]
         for model in dict.fromkeys(guesses):
             if not self._has_prepared(model) and not self.spawn(model, demand.preparations[model]):
-                self._make_place_for_a_spare()
+                self._make_place_for_a_spare(now)
         for model in lately:
             if not self._has_prepared(model) and not self._warm(model, None):
                 self.spawn(model)
@@ -213,8 +222,12 @@ class _Plan:
         ready = any(child.model == model and child.prepared is not None for child in self._in(Phase.WARM))
         return ready or (model, True) in self.starting
 
-    def _make_place_for_a_spare(self) -> None:
-        """End the oldest idle conversation: a place for the next one is worth more, but never the last one kept."""
+    def _make_place_for_a_spare(self, now: float) -> None:
+        """End the oldest idle conversation: a place for the next one is worth more, but never the last one kept.
+
+        Nor one that has just gone on: where all places are such conversations', a new one has to wait for its start.
+        """
         idle = [child for child in self._in(Phase.KEPT) if not child.holds_calls]
-        if len(idle) > 1 and self.coming == 0:
-            self.retire(idle[0])
+        calm = [child for child in idle if self.calm(child) <= now]
+        if calm and len(idle) > 1 and self.coming == 0:
+            self.retire(calm[0])

@@ -109,7 +109,7 @@ class Pool:
             while not self.closed:
                 self._changed.clear()
                 self._decide()
-                deadlines = [policy.next_deadline(self._states(), self.rules)]
+                deadlines = [policy.next_deadline(self._states(), self.rules, self.clock())]
                 if self._backoff.due > self.clock():
                     deadlines.append(self._backoff.due)
                 nearest = min((d for d in deadlines if d is not None), default=None)
@@ -237,16 +237,18 @@ class Pool:
             case Lend(child=number, waiter=waiter_id):
                 waiting = next(waiting for waiting in self._waiting if waiting.waiter.id == waiter_id)
                 self._waiting.remove(waiting)
-                waiting.lease.set_result(self._lend(number, self._members[number], waiting.preparation))
+                waiting.lease.set_result(self._lend(number, self._members[number], waiting))
 
-    def _lend(self, number: int, member: _Member, preparation: Preparation | None) -> Lease:
+    def _lend(self, number: int, member: _Member, waiting: _Waiting) -> Lease:
         state = member.state
         lease = Lease(number, member.child, state.phase is Phase.KEPT, state.prepared is not None)
-        self._set(member, Phase.BUSY)
-        if not lease.continued:
+        busy = replace(state, phase=Phase.BUSY, key=None, holds_calls=False, since=self.clock())
+        member.state = replace(busy, went_on=waiting.waiter.key is not None)
+        if not lease.continued:  # a child that only goes on changes nothing for others
+            self._changed.set()
             now = self.clock()
             self._backoff.lent(now)
-            self._prediction.note(state.model, preparation, now)
+            self._prediction.note(state.model, waiting.preparation, now)
         return lease
 
     def _spawn(self, model: str, prepared: str | None) -> None:

@@ -178,6 +178,26 @@ def test_a_spare_is_not_worth_more(children: tuple[ChildState, ...]) -> None:
     assert asked(children=children, max_children=len(children), warm_models=("a",)) == []
 
 
+def test_conversations_that_go_on_keep_their_places_from_spares() -> None:
+    """Four of them on four processes would push each other out in turn, for a spare that nobody asks for."""
+    talking = tuple(replace(child(n, KEPT, key=f"k{n}", since=float(n)), went_on=True) for n in (1, 2, 3, 4))
+    assert asked(children=talking, max_children=4, warm_models=("a",), now=30.0) == []
+    assert asked(children=talking, max_children=4, warm_models=("a",), now=31.0) == [Retire(1)]
+
+
+def test_a_conversation_of_one_turn_goes_before_an_older_one_that_goes_on() -> None:
+    """Many a client asks once and never again."""
+    children = (replace(child(1, KEPT, key="k", since=1), went_on=True), child(2, KEPT, key="l", since=2))
+    assert asked(children=children, max_children=2, warm_models=("a",), now=3.0) == [Retire(2)]
+
+
+def test_the_pool_looks_again_when_a_conversation_has_grown_calm() -> None:
+    """Then its place may go to a spare; once that is past, only its end is waited for."""
+    children = (replace(child(1, KEPT, key="k", since=5), went_on=True),)
+    assert next_deadline(children, Rules(), 6.0) == 35.0
+    assert next_deadline(children, Rules(), 35.0) == 305.0
+
+
 # -- prediction -------------------------------------------------------------------------------------------------------
 
 
@@ -241,7 +261,7 @@ def test_a_kept_child_is_ended_in_time(holds: int, seconds: float) -> None:
     """K05: idle ones sooner than those that wait for a tool."""
     children = (child(1, KEPT, key="k", holds=holds, since=10.0),)
     assert asked(children=children, now=10.0 + seconds - 0.1) == []
-    assert next_deadline(children, Rules()) == 10.0 + seconds
+    assert next_deadline(children, Rules(), 0.0) == 10.0 + seconds
     assert asked(children=children, now=10.0 + seconds) == [Retire(1)]
 
 
@@ -249,7 +269,7 @@ def test_a_warm_child_too_many_is_ended_in_time() -> None:
     """One of a model that is no longer wanted warm."""
     children = (child(1, model="b"), child(2))
     assert asked(children=children, warm_models=("a",), now=300.0) == [Retire(1)]
-    assert next_deadline(children, Rules(warm_models=("a",))) == 300.0
+    assert next_deadline(children, Rules(warm_models=("a",)), 0.0) == 300.0
 
 
 def test_of_warm_children_too_many_the_wanted_ones_stay() -> None:
@@ -259,7 +279,7 @@ def test_of_warm_children_too_many_the_wanted_ones_stay() -> None:
 
 def test_nothing_that_expires_is_no_deadline() -> None:
     """The pool needn't wake."""
-    assert next_deadline((child(1, BUSY), child(2, LEAVING), child(3)), Rules(warm_models=("a",))) is None
+    assert next_deadline((child(1, BUSY), child(2, LEAVING), child(3)), Rules(warm_models=("a",)), 0.0) is None
 
 
 # -- a model of a pool ------------------------------------------------------------------------------------------------
