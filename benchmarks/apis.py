@@ -9,7 +9,7 @@ from typing import Any
 from client import BRIEF, HI, events, foreseen_talk
 from setting import Json, Setting
 
-EACH = 10
+EACH = 4
 """Turns of each API in a round, taking turns with the others."""
 
 _SHORTEST, _LONGEST = 4, 12

@@ -31,7 +31,7 @@ from claude_proxy.backends.claude_cli.binary import find_binary
 
 Figures = dict[str, Any]
 _PACE = ("--gap-ms", str(gaps.GAP_MS), "--stamped")
-_SLOW = ("--gap-ms", "1000")
+_SLOW = ("--gap-ms", "600")
 
 
 @dataclass(frozen=True)
