@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,14 +9,13 @@ from typing import ClassVar
 
 from contract import Contract, Rig, echo
 from real_cli import running as running_cli
+from served import serving
 
 from claude_proxy.backends.anthropic.backend import ClaudeApi
 from claude_proxy.backends.base import Backend
 from claude_proxy.backends.http.attempts import Patience
 from claude_proxy.backends.openai.backend import OpenAICompatible
 from claude_proxy.config.schema import ApiKeyEntry, ClaudeApiKey, Config, OpenAICompatibility
-from claude_proxy.server.app import serve_forever
-from claude_proxy.server.listen import Listening
 from claude_proxy.simulator import Simulator
 
 MODEL = "claude-sonnet-5-5"
@@ -42,21 +40,6 @@ async def closing(backend: Backend) -> AsyncIterator[Backend]:
 def by_key(simulator: Simulator, how: Patience) -> ClaudeApi:
     """Make a backend that asks the simulator."""
     return ClaudeApi(Config(claude_api_key=(ClaudeApiKey(api_key=KEY, base_url=simulator.base_url),)), patience=how)
-
-
-@asynccontextmanager
-async def serving(backend: Backend) -> AsyncIterator[str]:
-    """Run our own server on a backend, and give where it is."""
-    ready: asyncio.Future[Listening] = asyncio.get_running_loop().create_future()
-    stop = asyncio.Event()
-    settings = Config(port=0, shutdown_seconds=0)
-    task = asyncio.create_task(serve_forever(settings, (backend,), on_ready=ready.set_result, stop=stop))
-    await ready
-    try:
-        yield ready.result().urls[0]
-    finally:
-        stop.set()
-        await task
 
 
 class TestClaudeCli(Contract):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -12,13 +11,12 @@ from typing import Any
 import msgspec
 import openai
 from real_cli import Real, running
+from served import serving
 
 from claude_proxy.backends.anthropic.backend import ClaudeApi
 from claude_proxy.backends.base import Backend
 from claude_proxy.backends.openai.backend import OpenAICompatible
 from claude_proxy.config.schema import ApiKeyEntry, ClaudeApiKey, Config, OpenAICompatibility
-from claude_proxy.server.app import serve_forever
-from claude_proxy.server.listen import Listening
 from claude_proxy.simulator import Simulator
 from claude_proxy.store.responses import ResponseStore
 
@@ -45,20 +43,6 @@ class Stack:
 
 
 @asynccontextmanager
-async def serving(config: Config, backend: Backend, store: ResponseStore | None = None) -> AsyncIterator[str]:
-    """Run a server, and give its base URL."""
-    where: asyncio.Future[Listening] = asyncio.get_running_loop().create_future()
-    stop = asyncio.Event()
-    task = asyncio.create_task(serve_forever(config, [backend], store=store, on_ready=where.set_result, stop=stop))
-    task.add_done_callback(lambda _: where.cancel())  # a server that ends before it listens
-    try:
-        yield (await where).urls[0]
-    finally:
-        stop.set()
-        await task
-
-
-@asynccontextmanager
 async def standing(kind: str, folder: Path) -> AsyncIterator[Stack]:
     """Give a server on the real CLI (``cli``), on an API key (``key``), or on an upstream that speaks Chat (``chat``).
 
@@ -78,12 +62,12 @@ async def standing(kind: str, folder: Path) -> AsyncIterator[Stack]:
             config = msgspec.structs.replace(config, claude_api_key=(entry,))
             backend = ClaudeApi(config)
         if kind == "chat":
-            between = await stack.enter_async_context(serving(config, backend))
+            between = await stack.enter_async_context(serving(backend, config))
             other = OpenAICompatibility(
                 name="between", base_url=f"{between}/v1", api_key_entries=(ApiKeyEntry(api_key=KEY),)
             )
             config = msgspec.structs.replace(config, claude_api_key=(), openai_compatibility=(other,))
             backend = OpenAICompatible(config)
-        url = await stack.enter_async_context(serving(config, backend, store))
+        url = await stack.enter_async_context(serving(backend, config, store))
         client = openai.AsyncOpenAI(base_url=f"{url}/v1", api_key=KEY, max_retries=0)
         yield Stack(url, await stack.enter_async_context(client), simulator, real)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +14,8 @@ import pytest
 from anthropic import beta_async_tool
 from pydantic import BaseModel
 from real_cli import MakeReal, Real, until
+from served import serving
 
-from claude_proxy.config.schema import Config
-from claude_proxy.server.app import serve_forever
-from claude_proxy.server.listen import Listening
 from claude_proxy.simulator import Reply, error, text, thinking, tool_calls
 
 OLDER = "sonnet-4-5-20250929"
@@ -49,25 +48,15 @@ MakeStack = Callable[..., Awaitable[Stack]]
 @pytest.fixture
 async def make_stack(make_real: MakeReal) -> AsyncIterator[MakeStack]:
     """Make servers on the real CLI, each with an SDK client."""
-    stops: list[tuple[asyncio.Event, asyncio.Task[None], anthropic.AsyncAnthropic]] = []
+    async with AsyncExitStack() as stack:
 
-    async def make(**cli: Any) -> Stack:
-        real = await make_real(start=False, **cli)
-        where: asyncio.Future[Listening] = asyncio.get_running_loop().create_future()
-        stop = asyncio.Event()
-        settings = Config(port=0, shutdown_seconds=1)
-        task = asyncio.create_task(serve_forever(settings, [real.backend], on_ready=where.set_result, stop=stop))
-        task.add_done_callback(lambda _: where.cancel())  # a server that ends before it listens
-        listening = await where
-        client = anthropic.AsyncAnthropic(base_url=listening.urls[0], api_key="unused", max_retries=0)
-        stops.append((stop, task, client))
-        return Stack(client, real)
+        async def make(**cli: Any) -> Stack:
+            real = await make_real(start=False, **cli)
+            url = await stack.enter_async_context(serving(real.backend))
+            client = anthropic.AsyncAnthropic(base_url=url, api_key="unused", max_retries=0)
+            return Stack(await stack.enter_async_context(client), real)
 
-    yield make
-    for stop, task, client in stops:
-        await client.close()
-        stop.set()
-        await task
+        yield make
 
 
 @pytest.fixture

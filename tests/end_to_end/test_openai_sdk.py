@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +14,9 @@ import openai
 import pytest
 from pydantic import BaseModel
 from real_cli import MakeReal, Real, until
+from served import serving
 
 from claude_proxy.config.schema import Config
-from claude_proxy.server.app import serve_forever
-from claude_proxy.server.listen import Listening
 from claude_proxy.simulator import Reply, error, text, thinking, tool_calls
 
 OLDER = "claude-sonnet-4-5-20250929"
@@ -52,25 +52,15 @@ MakeStack = Callable[..., Awaitable[Stack]]
 @pytest.fixture
 async def make_stack(make_real: MakeReal) -> AsyncIterator[MakeStack]:
     """Make servers on the real CLI, each with an SDK client."""
-    stops: list[tuple[asyncio.Event, asyncio.Task[None], openai.AsyncOpenAI]] = []
+    async with AsyncExitStack() as stack:
 
-    async def make(config: Config | None = None, **cli: Any) -> Stack:
-        real = await make_real(start=False, **cli)
-        where: asyncio.Future[Listening] = asyncio.get_running_loop().create_future()
-        stop = asyncio.Event()
-        settings = config or Config(port=0, shutdown_seconds=1)
-        task = asyncio.create_task(serve_forever(settings, [real.backend], on_ready=where.set_result, stop=stop))
-        task.add_done_callback(lambda _: where.cancel())  # a server that ends before it listens
-        listening = await where
-        client = openai.AsyncOpenAI(base_url=f"{listening.urls[0]}/v1", api_key="unused", max_retries=0)
-        stops.append((stop, task, client))
-        return Stack(client, real)
+        async def make(config: Config | None = None, **cli: Any) -> Stack:
+            real = await make_real(start=False, **cli)
+            url = await stack.enter_async_context(serving(real.backend, config))
+            client = openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="unused", max_retries=0)
+            return Stack(await stack.enter_async_context(client), real)
 
-    yield make
-    for stop, task, client in stops:
-        await client.close()
-        stop.set()
-        await task
+        yield make
 
 
 @pytest.fixture
