@@ -20,6 +20,7 @@ IMPURE = {"asyncio", "aiohttp", "os", "time", "uuid", "random", "logging"}
 ALLOWED = {
     "errors": (),
     "framing": ("errors",),
+    "sqlite_file": (),
     "credentials": ("errors",),
     "canon": ("errors",),
     "config": ("errors", "credentials"),
@@ -40,8 +41,8 @@ ALLOWED = {
     "backends.claude_cli.scene": ("errors", "canon", "simulator"),
     "backends.claude_cli.checks": ("errors", "canon", "simulator"),
     "backends.claude_cli.probe": ("errors", "simulator"),
-    "ledger": ("errors", "canon", "config"),
-    "store": ("errors",),
+    "ledger": ("errors", "canon", "config", "sqlite_file"),
+    "store": ("errors", "sqlite_file"),
     "server": (
         "errors",
         "framing",

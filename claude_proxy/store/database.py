@@ -7,21 +7,18 @@ its turn stays for as long as one that is kept goes on from it.
 
 from __future__ import annotations
 
-import os
-import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from claude_proxy.sqlite_file import DATABASE_ERRORS, opened, transaction
 from claude_proxy.store.record import Conversation, Json, Record
 
-DATABASE_ERRORS = (sqlite3.Error, OSError)
+__all__ = ["DATABASE_ERRORS", "Database"]
 
 _VERSION = 1
-_BUSY_SECONDS = 1
 _FULL_ENOUGH = 0.9
 """What is left when the file was too large, so that not each response that follows finds it too large again."""
 
@@ -63,28 +60,9 @@ class Database:
     """An open database; without a path it is in memory."""
 
     def __init__(self, path: Path | None = None) -> None:
-        if path is not None:
-            _create(path)
-        # Autocommit, so that each transaction is one that is seen here. It closes in another thread where it must.
-        self._db = sqlite3.connect(
-            path or ":memory:", timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-        )
-        try:
-            self._set_up()
-        except BaseException:
-            self._db.close()
-            raise
-
-    def _set_up(self) -> None:
-        version = self._number("user_version")
-        if version > _VERSION:
-            raise sqlite3.DatabaseError("a later version of claude-proxy has written it")
         # Freed pages are given back, and what was deleted isn't left in them.
-        for pragma in ("auto_vacuum=INCREMENTAL", "journal_mode=WAL", "synchronous=NORMAL", "secure_delete=ON"):
-            self._db.execute(f"PRAGMA {pragma}").close()
-        if version < _VERSION:
-            self._db.executescript(_SCHEMA)
-            self._db.execute(f"PRAGMA user_version={_VERSION}")
+        pragmas = ("auto_vacuum=INCREMENTAL", "secure_delete=ON")
+        self._db = opened(path, version=_VERSION, schema=_SCHEMA, pragmas=pragmas)
 
     def close(self) -> None:
         """Close the file."""
@@ -92,7 +70,7 @@ class Database:
 
     def add(self, records: Sequence[Record]) -> None:
         """Keep responses, all or none of them."""
-        with self._transaction():
+        with transaction(self._db):
             for record in records:
                 self._add(record)
 
@@ -127,7 +105,7 @@ class Database:
 
     def delete(self, response_id: str, client: str) -> bool:
         """Forget a response, and what of its conversation no other one needs; say whether this client had it."""
-        with self._transaction():
+        with transaction(self._db):
             gone = self._db.execute("DELETE FROM responses WHERE id = ? AND client = ?", (response_id, client)).rowcount
             turn: str | None = response_id if gone else None
             while turn is not None and self._one(_IS_NEEDED, turn) != (1,):
@@ -140,7 +118,7 @@ class Database:
 
     def expire(self, before: float) -> None:
         """Forget the responses that are older."""
-        with self._transaction():
+        with transaction(self._db):
             if self._db.execute("DELETE FROM responses WHERE created < ?", (before,)).rowcount:
                 self._db.execute(_FORGET_TURNS)
         self._shrink()
@@ -150,7 +128,7 @@ class Database:
         if self.used_bytes() <= most_bytes:
             return
         while self.used_bytes() > most_bytes * _FULL_ENOUGH:
-            with self._transaction():
+            with transaction(self._db):
                 if not self._db.execute(_OLDEST).rowcount:
                     break
                 self._db.execute(_FORGET_TURNS)
@@ -172,25 +150,3 @@ class Database:
 
     def _number(self, pragma: str) -> int:
         return int(self._db.execute(f"PRAGMA {pragma}").fetchone()[0])
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        # Written to from the start: a reader that becomes a writer can't wait for another one's lock.
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._db.execute("COMMIT")
-        finally:
-            # Where the disk is full, SQLite has taken it all back by itself.
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-
-
-def _create(path: Path) -> None:
-    """Make the file and its folder, or take away what others may do with them, whatever the umask."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path.parent.chmod(0o700)
-    # Never opened where it exists: closing it again would take away the locks of others in this process.
-    if not path.exists():
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    path.chmod(0o600)
