@@ -1,6 +1,6 @@
-"""YAML text to checked plain data, every value with its line. Reads no file.
+"""YAML text to checked plain data, every value with its place. Reads no file.
 
-Only plain YAML is understood: no tags, no merge keys, no key twice. A message names key, line and what was expected,
+Only plain YAML is understood: no tags, no merge keys, no key twice. A message names key, line, column and what was expected,
 and never holds a string's content, which may be a secret.
 """
 
@@ -10,7 +10,7 @@ import difflib
 import math
 import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 from msgspec import inspect
@@ -35,20 +35,41 @@ _MEANT_AS_TEXT = {"a number", "true or false", "a date"}
 _MAY_BE_LEFT_EMPTY = (inspect.StructType, inspect.VarTupleType, inspect.DictType)
 
 
+class Place(NamedTuple):
+    """Where something is written, counted from 1 as editors do."""
+
+    line: int = 1
+    column: int = 1
+
+    @classmethod
+    def at(cls, mark: yaml.Mark | None) -> Place:
+        """Give the place that YAML means, the file's beginning where it doesn't say."""
+        return cls(mark.line + 1, mark.column + 1) if mark else cls()
+
+    @classmethod
+    def after(cls, before: str) -> Place:
+        """Give the place after a text."""
+        return cls(before.count("\n") + 1, len(before) - before.rfind("\n"))
+
+    def within(self, path: str) -> str:
+        """Write it as compilers do, so that editors can go there."""
+        return f"{path}:{self.line}:{self.column}"
+
+
 @dataclass(slots=True)
 class Document:
-    """A checked file: ``data`` fits the schema, ``lines`` gives each key's line, ``warnings`` are one line each."""
+    """A checked file: ``data`` fits the schema, ``places`` says where each key is, ``warnings`` are one line each."""
 
     path: str
     data: dict[str, Any] = field(default_factory=dict)
-    lines: dict[str, int] = field(default_factory=dict)
+    places: dict[str, Place] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
     def where(self, key: str) -> str:
-        """Say where a key is: in the line of its section when it isn't written itself."""
-        while key and key not in self.lines:
+        """Say where a key is: at its section when it isn't written itself."""
+        while key and key not in self.places:
             key = key[: max(key.rfind("."), key.rfind("["), 0)]
-        return f"{self.path}:{self.lines.get(key, 1)}"
+        return self.places.get(key, Place()).within(self.path)
 
 
 def check(text: str, path: str) -> Document:
@@ -58,12 +79,11 @@ def check(text: str, path: str) -> Document:
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
         why = " ".join(filter(None, (error.context, error.problem)))
-        raise ConfigError(f"{path}:{line}: not valid YAML: {why}") from error
+        raise ConfigError(f"{Place.at(error.problem_mark).within(path)}: not valid YAML: {why}") from error
     except yaml.reader.ReaderError as error:
-        line = text[: error.position].count("\n") + 1
-        raise ConfigError(f"{path}:{line}: a control character, which YAML doesn't allow") from error
+        where = Place.after(text[: error.position]).within(path)
+        raise ConfigError(f"{where}: a control character, which YAML doesn't allow") from error
     if root is not None and root.tag != _TAG + "null":
         document.data = _Checker(document, loader).section(root, struct_type(Config), "")
     return document
@@ -77,7 +97,7 @@ class _Checker:
         self.loader = loader
 
     def fail(self, node: yaml.Node, message: str) -> ConfigError:
-        return ConfigError(f"{self.document.path}:{node.start_mark.line + 1}: {message}")
+        return ConfigError(f"{Place.at(node.start_mark).within(self.document.path)}: {message}")
 
     def mismatch(self, node: yaml.Node, key: str, expected: str) -> ConfigError:
         found = _FOUND.get(node.tag, f"the tag {node.tag}")
@@ -114,14 +134,14 @@ class _Checker:
                 return self.scalar(node, scalar, key)
 
     def entry(self, node: yaml.Node, kind: inspect.Type, key: str) -> Any:
-        self.document.lines[key] = node.start_mark.line + 1
+        self.document.places[key] = Place.at(node.start_mark)
         return self.value(node, kind, key)
 
     def mapping(self, node: yaml.Node, item: inspect.Type, key: str) -> dict[str, Any]:
         made = {}
         for name, name_node, child in self.pairs(node, key):
             full = _join(key, name)
-            self.document.lines[full] = name_node.start_mark.line + 1
+            self.document.places[full] = Place.at(name_node.start_mark)
             made[name] = self.value(child, item, full)
         return made
 
@@ -130,7 +150,7 @@ class _Checker:
         made = {}
         for name, name_node, child in self.pairs(node, key):
             full = _join(key, name)
-            self.document.lines[full] = name_node.start_mark.line + 1
+            self.document.places[full] = Place.at(name_node.start_mark)
             if name not in fields:
                 self.unknown(name_node, full, list(fields))
             elif child.tag != _TAG + "null" or not isinstance(bare(fields[name].type), _MAY_BE_LEFT_EMPTY):

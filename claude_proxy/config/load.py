@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from claude_proxy.config.document import Document, check
+from claude_proxy.config.document import Document, Place, check
 from claude_proxy.config.keys import NOT_YET, keys
 from claude_proxy.config.safety import enforce
 from claude_proxy.config.schema import ApiKeyEntry, ClaudeApiKey, Config, OpenAICompatibility
@@ -77,8 +77,8 @@ def _text(path: Path) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise ConfigError(f"{path}:{line}: not UTF-8 text") from error
+        where = Place.after(error.object[: error.start].decode()).within(str(path))
+        raise ConfigError(f"{where}: not UTF-8 text") from error
 
 
 def _without_effect(config: Config, document: Document) -> Iterator[str]:

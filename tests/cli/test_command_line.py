@@ -117,14 +117,14 @@ def test_a_mistake_in_the_file_is_one_line_however_long(tmp_path: Path) -> None:
     done = run("serve", "--config", "config.yaml", home=tmp_path)
 
     assert done.returncode == 2
-    assert done.stderr.startswith('error: config.yaml:1: host: "0.0.0.0" lets other machines in')
+    assert done.stderr.startswith('error: config.yaml:1:1: host: "0.0.0.0" lets other machines in')
     assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(
     ("failure", "code", "message"),
     [
-        (ConfigError("config.yaml:1: port: wrong"), 2, "config.yaml:1: port: wrong"),
+        (ConfigError("config.yaml:1:7: port: wrong"), 2, "config.yaml:1:7: port: wrong"),
         (NotSignedIn("sign in"), 3, "sign in"),
         (Unavailable("install it"), 1, "install it"),
         (typer.Abort(), 1, "stopped"),

@@ -134,7 +134,7 @@ def test_an_upstream_with_a_key_answers(started: Start, tmp_path: Path) -> None:
         assert server.stop() == 0
         simulator.terminate()
     assert "sk-ant-very-secret" not in server.output
-    assert "config.yaml:3: claude-api-key[1]: switched off: env:GONE leads nowhere" in server.output
+    assert "config.yaml:3:3: claude-api-key[1]: switched off: env:GONE leads nowhere" in server.output
 
 
 def test_keys_of_the_configuration_are_asked_for_and_never_shown(started: Start, tmp_path: Path) -> None:
@@ -152,8 +152,8 @@ def test_keys_of_the_configuration_are_asked_for_and_never_shown(started: Start,
         ask(base_url, "sk-other")
     assert server.stop() == 0
     assert "sk-my-secret" not in server.output
-    assert "config.yaml:2: auth-dir: not used by claude-proxy" in server.output
-    assert "config.yaml:3: claude-api-key[0]: switched off: env:GONE leads nowhere" in server.output
+    assert "config.yaml:2:1: auth-dir: not used by claude-proxy" in server.output
+    assert "config.yaml:3:18: claude-api-key[0]: switched off: env:GONE leads nowhere" in server.output
 
 
 def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:
@@ -198,4 +198,4 @@ def test_the_log_can_go_to_a_file(started: Start, tmp_path: Path) -> None:
     assert "auth-dir" not in server.output
     found = [path.read_text() for path in tmp_path.rglob("claude-proxy.log")]
     assert len(found) == 1
-    assert "config.yaml:2: auth-dir: not used by claude-proxy" in found[0]
+    assert "config.yaml:2:1: auth-dir: not used by claude-proxy" in found[0]

@@ -46,7 +46,7 @@ def test_the_example_names_every_key() -> None:
     text = re.sub(r"^#(?=  )", "", EXAMPLE.read_text(), flags=re.MULTILINE)
     document = check(text, "example")
     msgspec.convert(document.data, Config)
-    named = {re.sub(r"\[\d+\]", "[]", key) for key in document.lines}
+    named = {re.sub(r"\[\d+\]", "[]", key) for key in document.places}
     named = {key.replace(".profiles.work", ".profiles.<name>") for key in named}
 
     assert {key.name for key in ALL} - named == set()

@@ -131,11 +131,11 @@ def test_references_are_resolved(file: Write) -> None:
     [
         (
             "port: 1\napi-keys:\n  - a\n  - env:GONE",
-            "4: api-keys[1]: env:GONE leads nowhere: set the environment variable GONE",
+            "4:5: api-keys[1]: env:GONE leads nowhere: set the environment variable GONE",
         ),
         (
             "claude-cli:\n  env:\n    A: env:GONE",
-            "3: claude-cli.env.A: env:GONE leads nowhere: set the environment variable GONE",
+            "3:5: claude-cli.env.A: env:GONE leads nowhere: set the environment variable GONE",
         ),
     ],
 )
@@ -176,9 +176,9 @@ openai-compatibility:
         ("c", []),
     ]
     assert tuple(line for line in loaded.warnings if "has no effect" not in line) == (
-        f"{path}:3: claude-api-key[0]: {gone}",
-        f"{path}:9: openai-compatibility[0].api-key-entries[0]: {gone}",
-        f"{path}:12: openai-compatibility[1].api-key-entries[0]: {gone}",
+        f"{path}:3:5: claude-api-key[0]: {gone}",
+        f"{path}:9:9: openai-compatibility[0].api-key-entries[0]: {gone}",
+        f"{path}:12:23: openai-compatibility[1].api-key-entries[0]: {gone}",
     )
 
 
@@ -197,7 +197,7 @@ def test_a_file_that_is_not_utf8_says_where(file: Write) -> None:
     with pytest.raises(ConfigError) as caught:
         load(path)
 
-    assert str(caught.value) == f"{path}:2: not UTF-8 text"
+    assert str(caught.value) == f"{path}:2:7: not UTF-8 text"
 
 
 def test_a_byte_order_mark_is_no_harm(file: Write) -> None:

@@ -85,7 +85,7 @@ def test_setting_a_key_without_effect_is_a_warning_with_its_line(tmp_path: Path,
     loaded = load(path, environ={})
 
     assert attrgetter(name.replace("-", "_"))(loaded.config) != attrgetter(name.replace("-", "_"))(Config())
-    assert loaded.warnings == (f"{path}:3: {name} has no effect in this version",)
+    assert loaded.warnings == (f"{path}:3:{3 if section else 1}: {name} has no effect in this version",)
 
 
 def test_writing_a_default_out_is_no_warning() -> None:
@@ -97,7 +97,7 @@ def test_the_example_marks_exactly_the_keys_without_effect() -> None:
     """In the comment beside the key."""
     text = (ROOT / "config.example.yaml").read_text()
     lines = text.splitlines()
-    marked = {key for key, line in check(text, "example").lines.items() if lines[line - 1].endswith(f"; {MARK}")}
+    marked = {key for key, at in check(text, "example").places.items() if lines[at.line - 1].endswith(f"; {MARK}")}
 
     assert marked == NOT_YET
 
