@@ -1,6 +1,6 @@
 """YAML text to checked plain data, every value with its place. Reads no file.
 
-Only plain YAML is understood: no tags, no merge keys, no key twice. A message names key, line, column and what was expected,
+Only plain YAML is understood: no tags, no merge keys, no key twice. A message names key, place and what was expected,
 and never holds a string's content, which may be a secret.
 """
 

@@ -170,7 +170,10 @@ WARNINGS = {
     ),
     "list": (
         "claude-api-key:\n- api-key: k\n  models:\n  - name: m\n    thinking: {levels: [high]}",
-        "5:5: claude-api-key[0].models[0].thinking: not used by claude-proxy; there is nothing like it here; take it out",
+        (
+            "5:5: claude-api-key[0].models[0].thinking: not used by claude-proxy; there is nothing like it here; "
+            "take it out"
+        ),
     ),
 }
 
