@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
-from claude_proxy.canon.events import AnyEvent
+from claude_proxy.canon.events import AnyEvent, MessageDelta, MessageStart, Usage
 from claude_proxy.canon.request import Request
 from claude_proxy.errors import ProxyError
 
@@ -62,6 +62,27 @@ class Original:
     strict: bool = False
 
 
+class Used(NamedTuple):
+    """Who answers a turn, and how many tokens it took so far: the upstream's own words, empty where it said none."""
+
+    model: str = ""
+    usage: Usage = Usage()
+
+    def after(self, event: AnyEvent | None) -> Used:
+        """Give what is known after an event; only a reply's first and its last but one say something."""
+        match event:
+            case MessageStart(model=model, usage=usage):
+                return Used(model, usage)
+            case MessageDelta(usage=usage):
+                return Used(self.model, self.usage.merged(usage))
+            case _:
+                return self
+
+
+UNTOLD = Used()
+"""Of an upstream that has said nothing yet."""
+
+
 @dataclass(slots=True)
 class Turn:
     """A turn under way. Iterate ``events`` to its end; leaving the context early stops the turn upstream.
@@ -76,6 +97,8 @@ class Turn:
     headers: dict[str, str] = field(default_factory=dict)
     answered_by: str = ""
     """Who of a backend with several upstreams; empty: the backend itself."""
+    used: Used = UNTOLD
+    """Kept by whoever iterates."""
 
 
 @dataclass(slots=True)
@@ -94,6 +117,8 @@ class Relayed:
     losses: list[str] = field(default_factory=list)
     error: ProxyError | None = None
     """The failure that the upstream told of inside its stream: the client has it by then, so nothing is raised."""
+    used: Used = UNTOLD
+    """Known once ``chunks`` has come to its end, or was closed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,8 @@ class Exchange:
     """A digest of the client's key; empty where no keys are set."""
     origin: str | None = None
     """The foreign browser origin that was let in."""
+    dialect: str = ""
+    """Of a request for a turn; empty for all others."""
     model: str = ""
     backend: str = ""
     losses: Sequence[str] = ()

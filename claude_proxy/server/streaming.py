@@ -14,7 +14,7 @@ from time import monotonic
 from aiohttp import web
 
 from claude_proxy.backends.base import Turn
-from claude_proxy.canon.events import MessageDelta, MessageStop
+from claude_proxy.canon.events import MessageDelta, MessageStart, MessageStop
 from claude_proxy.canon.grammar import Grammar
 from claude_proxy.dialects.base import ReplyStream
 
@@ -27,6 +27,9 @@ _HEADERS = {
 
 _CLOSING = frozenset({MessageDelta, MessageStop})
 """Nothing but the end comes after these, and that at once."""
+
+COUNTED: frozenset[type] = frozenset({MessageStart, MessageDelta})
+"""What says how many tokens a turn took: nothing else is looked at for it."""
 
 
 class ClientGone(Exception):
@@ -132,6 +135,8 @@ async def send_events(turn: Turn, reply: ReplyStream, wire: Wire) -> None:
     grammar = Grammar()
     async for event in turn.events:
         grammar.check(event)
+        if type(event) in COUNTED:
+            turn.used = turn.used.after(event)
         frames = reply.feed(event)
         if type(event) in _CLOSING:
             wire.hold(frames)

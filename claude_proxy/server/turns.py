@@ -29,7 +29,7 @@ from claude_proxy.server.exchange import CURRENT, SERVER, Excerpt
 from claude_proxy.server.failures import as_proxy_error
 from claude_proxy.server.job import Job
 from claude_proxy.server.relay import native, relay_stream, relay_whole
-from claude_proxy.server.streaming import ClientGone, Wire, send_events
+from claude_proxy.server.streaming import COUNTED, ClientGone, Wire, send_events
 
 Prepare = Callable[[Job], Awaitable[None]]
 """What a dialect has done before its request is translated."""
@@ -38,6 +38,7 @@ Prepare = Callable[[Job], Awaitable[None]]
 async def answer(request: web.Request, dialect: Dialect, prepare: Prepare | None = None) -> web.StreamResponse:
     """Answer a request for a turn."""
     server = request.app[SERVER]
+    CURRENT.get().dialect = dialect.name
     with server.exchanges.place(server.config.max_concurrent_requests):
         job = await _understand(request, dialect)
         if prepare is not None:
@@ -93,6 +94,8 @@ async def _whole_of(job: Job, found: Resolved, backend: Backend) -> web.Response
     async with _turn(job, found, backend) as turn:
         async for event in turn.events:
             grammar.check(event)
+            if type(event) in COUNTED:
+                turn.used = turn.used.after(event)
             events.append(event)
         grammar.check_end()
     body = job.whole_reply(events)

@@ -17,7 +17,7 @@ from claude_proxy.backends.anthropic.knowledge import Knowledge
 from claude_proxy.backends.anthropic.reply import Reply
 from claude_proxy.backends.anthropic.request import Sent, render
 from claude_proxy.backends.anthropic.watch import Watch
-from claude_proxy.backends.base import Call, Model, Original
+from claude_proxy.backends.base import Call, Model, Original, Used
 from claude_proxy.backends.http.attempts import Outgoing, Upstreams, opened, read_all
 from claude_proxy.backends.http.backend import OUR_HEADERS, Answer, KeyBackend, asked_for, refuse_losses
 from claude_proxy.backends.http.entries import Source
@@ -113,8 +113,8 @@ class ClaudeApi(KeyBackend):
     def _watch(self) -> Watch:
         return Watch()
 
-    def _check(self, body: bytes) -> None:
-        handing.check(body)
+    def _check(self, body: bytes) -> Used:
+        return handing.check(body)
 
     def _told(self, headers_: Mapping[str, str]) -> dict[str, str]:
         return headers.to_client(headers_)

@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 
 from claude_proxy.backends.anthropic import headers
-from claude_proxy.backends.base import Original
+from claude_proxy.backends.base import UNTOLD, Original, Used
 from claude_proxy.backends.http.attempts import Outgoing
 from claude_proxy.backends.http.keys import Credential
 from claude_proxy.backends.http.splice import with_model
-from claude_proxy.canon.codec import error_from_json
+from claude_proxy.canon.codec import decode_usage, error_from_json
 from claude_proxy.errors import NotFound, UpstreamError
 
 _PATHS = frozenset(("/v1/messages", "/v1/messages/count_tokens"))
@@ -41,8 +41,8 @@ def handed(original: Original, usual: dict[str, str]) -> Handed:
     return Handed(original, with_model(original.body, original.model), sent)
 
 
-def check(body: bytes) -> None:
-    """Raise where a whole answer is an error, or no JSON object at all."""
+def check(body: bytes) -> Used:
+    """Raise where a whole answer is an error, or no JSON object at all; give what it says of its model and tokens."""
     try:
         document: Any = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
         error = msgspec.json.decode(document["error"], type=dict[str, Any]) if "error" in document else None
@@ -50,3 +50,9 @@ def check(body: bytes) -> None:
         raise UpstreamError("the upstream's answer isn't a JSON object") from failure
     if error is not None:
         raise error_from_json(error)
+    try:
+        model = msgspec.json.decode(document.get("model", b'""'), type=str)
+        usage = msgspec.json.decode(document.get("usage", b"null"), type=dict[str, Any] | None)
+    except (msgspec.DecodeError, RecursionError):
+        return UNTOLD  # the client gets it all the same
+    return Used(model, decode_usage(usage))

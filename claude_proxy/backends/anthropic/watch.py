@@ -1,22 +1,26 @@
-"""An upstream's SSE bytes on their way to the client: whole events at a time, looked at only for how they end. Pure.
+"""An upstream's SSE bytes on their way to the client: whole events at a time, looked at for how they end. Pure.
 
 An event's name and data stand at the beginning of a line, and JSON text has no line ends in it; so a search for the two
-endings there finds them and nothing that the model wrote. Nothing else is decoded.
+endings there finds them and nothing that the model wrote. Nothing is decoded but what says how many tokens it took: the
+first event, and the one before the last.
 """
 
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import msgspec
 
+from claude_proxy.backends.base import UNTOLD, Used
 from claude_proxy.canon.codec import decode_event
 from claude_proxy.errors import ProxyError, UpstreamError
 
 _LONGEST_EVENT = 256 << 20
 _FIELDS = (b"event:", b"data:", b":", b"id:", b"retry:", b"\r\n", b"\n")
 _END = re.compile(rb'^(?:event: ?|data: ?\{"type": ?")(message_stop|error)\b', re.MULTILINE)
+_COUNT = re.compile(rb'^(?:event: ?|data: ?\{"type": ?")message_delta\b', re.MULTILINE)
 _DATA = re.compile(rb"^data:(.*)$", re.MULTILINE)
 
 
@@ -28,6 +32,8 @@ class Watch:
     """Its last event has come: ``message_stop``, or an ``error``, which the client reads for itself."""
     error: ProxyError | None = None
     """What that ``error`` says."""
+    used: Used = UNTOLD
+    """Who answers, and the tokens so far."""
     _begun: bool = False
     _parts: list[bytes] = field(default_factory=list)
     _held: int = 0
@@ -58,11 +64,19 @@ class Watch:
             raise UpstreamError("the upstream sent something other than events")
         if not self._begun:
             self._check_first(events)
-        if (b"message_stop" in events or b"error" in events) and (end := _END.search(events)):
+        # Few events have one of these words, and hardly a delta: what costs more is done for them only.
+        if b"message_" in events or b"error" in events:
+            self._look(events)
+        return events
+
+    def _look(self, events: bytes) -> None:
+        if (count := _COUNT.search(events)) and (data := _DATA.search(events, count.start())):
+            with suppress(ProxyError):  # it is the client's to read
+                self.used = self.used.after(decode_event(msgspec.Raw(data[1].strip())))
+        if end := _END.search(events):
             self.has_ended = True
             if end[1] == b"error":
                 self.error = _told(events[end.start() :])
-        return events
 
     def _hold(self, data: bytes) -> None:
         if not data:
@@ -77,7 +91,7 @@ class Watch:
         data = _DATA.search(events)
         if data is None:
             return  # a comment
-        decode_event(msgspec.Raw(data[1].strip()))
+        self.used = self.used.after(decode_event(msgspec.Raw(data[1].strip())))
         self._begun = True
 
     def end(self) -> bytes:

@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from claude_proxy import __version__
-from claude_proxy.backends.base import Call, Health, Model, Original, Relayed, Turn
+from claude_proxy.backends.base import Call, Health, Model, Original, Relayed, Turn, Used
 from claude_proxy.backends.http import families, reading, relaying
 from claude_proxy.backends.http.attempts import Opened, Outgoing, Patience, Upstreams, opened
 from claude_proxy.backends.http.entries import Source
@@ -65,9 +65,15 @@ class KeyBackend(ABC):
             strategy=config.routing.strategy,
             longest_cooldown=config.max_retry_interval,
         )
-        usual = Patience(retries=config.request_retry, retry_seconds=config.max_retry_interval)
-        self._upstreams = Upstreams(keys, self.patience or usual)
+        self._upstreams = Upstreams(keys, self.patience or _usual_patience(config))
         self._offers = Offers(self.kind, self._upstreams, sources, self._listed, asks_named=self.asks_named)
+
+    def adapt(self, config: Config) -> None:
+        """Go by another configuration, which has the same keys: connections, cooldowns and all that is known stay."""
+        self.config = config
+        keys = self._upstreams.keys
+        keys.strategy, keys.longest_cooldown = config.routing.strategy, config.max_retry_interval
+        self._upstreams.patience = self.patience or _usual_patience(config)
 
     async def start(self) -> None:  # noqa: B027  (it is the whole of it)
         """Nothing runs in the background: connections are made when they are needed."""
@@ -194,8 +200,8 @@ class KeyBackend(ABC):
         """Give the watch over a stream."""
 
     @abstractmethod
-    def _check(self, body: bytes) -> None:
-        """Raise where a whole answer is a failure, or none at all."""
+    def _check(self, body: bytes) -> Used:
+        """Raise where a whole answer is a failure, or none at all; give what it took."""
 
     @abstractmethod
     def _told(self, headers: Mapping[str, str]) -> dict[str, str]:
@@ -213,6 +219,10 @@ def refuse_losses(losses: Sequence[str], who: str) -> None:
     """Raise for a strict request of which something would be lost."""
     if losses:
         raise BadRequest(f"strict: {who} can't honour {', '.join(losses)}", param=losses[0])
+
+
+def _usual_patience(config: Config) -> Patience:
+    return Patience(retries=config.request_retry, retry_seconds=config.max_retry_interval)
 
 
 async def _nothing() -> AsyncIterator[bytes]:

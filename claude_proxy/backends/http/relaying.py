@@ -10,7 +10,7 @@ from typing import Protocol
 
 import aiohttp
 
-from claude_proxy.backends.base import Relayed
+from claude_proxy.backends.base import UNTOLD, Relayed, Used
 from claude_proxy.backends.http.attempts import read_all, read_some
 from claude_proxy.errors import ProxyError
 
@@ -32,6 +32,10 @@ class Watch(Protocol):
     def error(self) -> ProxyError | None:
         """The failure that a stream told of in its middle."""
 
+    @property
+    def used(self) -> Used:
+        """What the stream has said so far of who answers, and of its tokens."""
+
     def feed(self, data: bytes) -> bytes:
         """Take the next bytes; give the events that they complete, as they came."""
 
@@ -41,42 +45,50 @@ class Watch(Protocol):
 
 @dataclass(slots=True)
 class Beginning:
-    """What of an answer is there: its whole events so far, and the watch over the rest; ``None``: this is all."""
+    """What of an answer is there: its whole events so far, and the watch over the rest; ``None``: this is all.
+
+    ``used`` is for an answer that is all there.
+    """
 
     data: bytes
     watch: Watch | None
+    used: Used = UNTOLD
 
 
 async def begin(
-    response: aiohttp.ClientResponse, *, stream: bool, make: Callable[[], Watch], check: Callable[[bytes], None]
+    response: aiohttp.ClientResponse, *, stream: bool, make: Callable[[], Watch], check: Callable[[bytes], Used]
 ) -> Beginning:
     """Read a stream's first events, or a whole body; raise the ``ProxyError`` where it is a failure.
 
-    ``make`` gives the watch of a stream, ``check`` raises for a body that is none.
+    ``make`` gives the watch of a stream, ``check`` raises for a body that is none, and says what it took.
     """
     if not stream or response.content_type == "application/json":
         body = await read_all(response)
-        check(body)
-        return Beginning(body, None)
+        return Beginning(body, None, check(body))
     watch = make()
     while data := await read_some(response):
         if events := watch.feed(data):
             return Beginning(events, watch)
-    return Beginning(watch.end(), None)
+    return Beginning(watch.end(), None, watch.used)
 
 
 async def chunks(response: aiohttp.ClientResponse, beginning: Beginning, relayed: Relayed) -> AsyncGenerator[bytes]:
     """Give an answer's bytes, whole events at a time; raise where the upstream breaks off."""
-    yield beginning.data
     watch = beginning.watch
+    relayed.used = beginning.used if watch is None else watch.used
+    yield beginning.data
     if watch is None:
         return
-    while not watch.is_done:
-        data = await _next(response, watch)
-        if events := watch.feed(data) if data else watch.end():
-            yield events
-        if not data:
-            break
+    try:
+        while not watch.is_done:
+            data = await _next(response, watch)
+            if events := watch.feed(data) if data else watch.end():
+                yield events
+            if not data:
+                break
+    finally:
+        # Also where the client has left.
+        relayed.used = watch.used
     relayed.error = watch.error
     if rest := await linger(response):
         yield rest

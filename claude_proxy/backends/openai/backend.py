@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import aiohttp
 import msgspec
 
-from claude_proxy.backends.base import Call, Model, Original
+from claude_proxy.backends.base import Call, Model, Original, Used
 from claude_proxy.backends.http.attempts import Outgoing, Upstreams, opened, read_all
 from claude_proxy.backends.http.backend import OUR_HEADERS, Answer, KeyBackend, refuse_losses
 from claude_proxy.backends.http.entries import Source
@@ -114,8 +114,8 @@ class OpenAICompatible(KeyBackend):
     def _watch(self) -> Watch:
         return Watch()
 
-    def _check(self, body: bytes) -> None:
-        handing.check(body)
+    def _check(self, body: bytes) -> Used:
+        return handing.check(body)
 
     def _told(self, headers: Mapping[str, str]) -> dict[str, str]:
         return handing.told(headers)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from claude_proxy.backends.base import Used
 from claude_proxy.canon.events import Usage
 from claude_proxy.errors import UpstreamError
 
@@ -55,6 +56,16 @@ def usage(raw: Any) -> Usage:
         cache_read_input_tokens=cached,
         thinking_tokens=_count(_object(raw.get("completion_tokens_details")).get("reasoning_tokens")),
     )
+
+
+def used(document: Any) -> Used:
+    """Read what a chunk or a whole answer says of its model and its tokens; some have them in their choice."""
+    document = _object(document)
+    choices = document.get("choices")
+    choice = _object(choices[0]) if isinstance(choices, list) and choices else {}
+    counted = _object(document.get("usage")) or _object(choice.get("usage"))
+    model = document.get("model")
+    return Used(model if isinstance(model, str) else "", usage(counted))
 
 
 def _object(value: Any) -> dict[str, Any]:

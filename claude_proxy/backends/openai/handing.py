@@ -7,8 +7,9 @@ from typing import Any
 
 import msgspec
 
-from claude_proxy.backends.base import Original
+from claude_proxy.backends.base import Original, Used
 from claude_proxy.backends.http.splice import with_model
+from claude_proxy.backends.openai.ending import used
 from claude_proxy.backends.openai.failures import find_error, from_object
 from claude_proxy.errors import UpstreamError
 
@@ -37,8 +38,8 @@ def told(headers: Mapping[str, str]) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items() if name.lower().startswith(_TOLD)}
 
 
-def check(data: bytes) -> None:
-    """Raise where a whole answer is an error, or no JSON at all."""
+def check(data: bytes) -> Used:
+    """Raise where a whole answer is an error, or no JSON at all; give what it says of its model and tokens."""
     try:
         document: Any = msgspec.json.decode(data)
     except (msgspec.DecodeError, RecursionError) as error:
@@ -46,3 +47,4 @@ def check(data: bytes) -> None:
     found = find_error(document)
     if found is not None:
         raise from_object(found)
+    return used(document)

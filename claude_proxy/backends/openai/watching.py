@@ -1,7 +1,7 @@
 """A stream that is handed on as it comes: cut where an event ends, and watched for a proper end. Pure.
 
-Nothing is decoded but an error. In JSON a quote inside a string is escaped and a line end can't stand there, so what is
-looked for here is never part of a text.
+Nothing is decoded but an error, and what says at the end how many tokens it took. In JSON a quote inside a string is
+escaped and a line end can't stand there, so what is looked for here is never part of a text.
 """
 
 from __future__ import annotations
@@ -11,12 +11,15 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from claude_proxy.backends.base import UNTOLD, Used
+from claude_proxy.backends.openai.ending import used
 from claude_proxy.backends.openai.failures import find_error, from_object
 from claude_proxy.errors import ProxyError, UpstreamError
 
 _DONE = re.compile(rb"^data:\s*\[DONE\]", re.MULTILINE)
 _FINISHED = re.compile(rb'"finish_reason"\s*:\s*"(?!null"|")')
 _FAILED = re.compile(rb'^data:\s*(\{\s*"error"\s*:\s*["{].*)$', re.MULTILINE)
+_COUNT = re.compile(rb'^data:(.*"usage"\s*:\s*\{.*)$', re.MULTILINE)
 _DATA = re.compile(rb"^data:(.*)$", re.MULTILINE)
 
 _BLANK_LINES = (b"\n\n", b"\n\r\n")
@@ -35,6 +38,8 @@ class Watch:
     is_done: bool = False
     error: ProxyError | None = None
     """The failure that the stream told of behind its beginning. The one that it begins with is raised."""
+    used: Used = UNTOLD
+    """Who answered, and its tokens: where it said so at its end."""
     _is_begun: bool = False
     _held: list[bytes] = field(default_factory=list)
     _tail: bytes = b""
@@ -73,6 +78,16 @@ class Watch:
             self.error = _told(failed[1]) or UpstreamError("the upstream failed, and its reason can't be read")
         self.is_done = self.is_done or _DONE.search(whole) is not None
         self.has_ended = self.has_ended or self.is_done or self.error is not None or _FINISHED.search(whole) is not None
+        # Told with the reason that it finished or behind it, if at all: no delta is looked at for it.
+        if self.has_ended and b'"usage"' in whole and (counts := _COUNT.findall(whole)):
+            self.used = _used(counts[-1]) or self.used
+
+
+def _used(data: bytes) -> Used | None:
+    try:
+        return used(msgspec.json.decode(data))
+    except (msgspec.DecodeError, RecursionError):
+        return None
 
 
 def _told(data: bytes) -> ProxyError | None:
