@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
@@ -16,10 +16,13 @@ from claude_proxy.config.document import Document, Place, check
 from claude_proxy.config.keys import NOT_YET, keys
 from claude_proxy.config.safety import enforce
 from claude_proxy.config.schema import ApiKeyEntry, ClaudeApiKey, Config, OpenAICompatibility
-from claude_proxy.credentials import Unresolved, resolve
+from claude_proxy.credentials import Secret, Unresolved, resolver
 from claude_proxy.errors import ConfigError
 
 ENVIRONMENT_VARIABLE = "CLAUDE_PROXY_CONFIG"
+
+Resolve = Callable[[str], Secret]
+"""Gives what a reference stands for, or raises ``Unresolved``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +54,17 @@ def default_path() -> Path:
 
 
 def load(
-    path: Path | None, *, overrides: Mapping[str, Any] | None = None, environ: Mapping[str, str] = os.environ
+    path: Path | None,
+    *,
+    overrides: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] = os.environ,
+    with_secrets: bool = True,
 ) -> Loaded:
     """Read a file (``None``: the defaults) and check all of it.
 
     ``overrides`` holds command-line options by attribute name; what is wrong with one is said of the option.
+    ``with_secrets=False`` leaves references to secrets as they are. Else the keyring may be waited for: not for an
+    event loop.
     """
     document = check(_text(path), str(path)) if path else Document("config.yaml")
     config = replace(msgspec.convert(document.data, Config), **dict(overrides or {}))
@@ -65,7 +74,8 @@ def load(
 
     enforce(config, where)
     document.warnings += _without_effect(config, document)
-    config = _resolve(config, document, environ)
+    if with_secrets:
+        config = _resolve(config, document, resolver(environ))
     return Loaded(config, tuple(document.warnings), path)
 
 
@@ -88,12 +98,12 @@ def _without_effect(config: Config, document: Document) -> Iterator[str]:
             yield f"{document.where(key.name)}: {key.name} has no effect in this version"
 
 
-def _resolve(config: Config, document: Document, environ: Mapping[str, str]) -> Config:
+def _resolve(config: Config, document: Document, resolve: Resolve) -> Config:
     """Put secrets in place of references: clients' keys must resolve, an upstream without its key is left out."""
 
     def needed(key: str, value: str) -> str:
         try:
-            return resolve(value, environ)
+            return resolve(value)
         except Unresolved as error:
             raise ConfigError(f"{document.where(key)}: {key}: {error}") from error
 
@@ -102,31 +112,29 @@ def _resolve(config: Config, document: Document, environ: Mapping[str, str]) -> 
         config,
         api_keys=tuple(needed(f"api-keys[{i}]", value) for i, value in enumerate(config.api_keys)),
         claude_cli=replace(config.claude_cli, env=env),
-        claude_api_key=tuple(_claude_keys(config.claude_api_key, document, environ)),
-        openai_compatibility=tuple(_upstreams(config.openai_compatibility, document, environ)),
+        claude_api_key=tuple(_claude_keys(config.claude_api_key, document, resolve)),
+        openai_compatibility=tuple(_upstreams(config.openai_compatibility, document, resolve)),
     )
 
 
-def _claude_keys(
-    entries: tuple[ClaudeApiKey, ...], document: Document, environ: Mapping[str, str]
-) -> Iterator[ClaudeApiKey]:
+def _claude_keys(entries: tuple[ClaudeApiKey, ...], document: Document, resolve: Resolve) -> Iterator[ClaudeApiKey]:
     for i, entry in enumerate(entries):
         key = f"claude-api-key[{i}]"
         try:
-            yield replace(entry, api_key=resolve(entry.api_key, environ))
+            yield replace(entry, api_key=resolve(entry.api_key))
         except Unresolved as error:
             document.warnings.append(f"{document.where(key)}: {key}: switched off: {error}")
 
 
 def _upstreams(
-    upstreams: tuple[OpenAICompatibility, ...], document: Document, environ: Mapping[str, str]
+    upstreams: tuple[OpenAICompatibility, ...], document: Document, resolve: Resolve
 ) -> Iterator[OpenAICompatibility]:
     for i, upstream in enumerate(upstreams):
         usable: list[ApiKeyEntry] = []
         for j, entry in enumerate(upstream.api_key_entries):
             key = f"openai-compatibility[{i}].api-key-entries[{j}]"
             try:
-                usable.append(replace(entry, api_key=resolve(entry.api_key, environ)))
+                usable.append(replace(entry, api_key=resolve(entry.api_key)))
             except Unresolved as error:
                 document.warnings.append(f"{document.where(key)}: {key}: switched off: {error}")
         if usable or not upstream.api_key_entries:

@@ -182,6 +182,17 @@ openai-compatibility:
     )
 
 
+def test_references_can_be_left_as_they_are(file: Write) -> None:
+    """Who only wants to know where a secret is used asks no keyring, and misses nothing."""
+    text = "api-keys: [keyring:mine]\nclaude-api-key: [{api-key: env:NOPE}]\nclaude-cli: {env: {A: keyring:a}}\n"
+    loaded = load(file(text), environ={}, with_secrets=False)
+
+    assert loaded.config.api_keys == ("keyring:mine",)
+    assert loaded.config.claude_api_key[0].api_key == "env:NOPE"
+    assert loaded.config.claude_cli.env == {"A": "keyring:a"}
+    assert loaded.warnings == ()
+
+
 def test_no_repr_shows_a_secret(file: Write) -> None:
     """What is logged of a configuration can't leak its keys."""
     text = "api-keys: [sk-one]\nclaude-cli: {env: {A: sk-two}}\nclaude-api-key: [{api-key: sk-three}]"

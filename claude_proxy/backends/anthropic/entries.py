@@ -7,11 +7,11 @@ from functools import partial
 
 from claude_proxy.backends.http.entries import Source, credential, usable
 from claude_proxy.config.schema import ClaudeApiKey
+from claude_proxy.credentials import SUBSCRIPTION_TOKEN
 
 KIND = "claude-api-key"
 ANTHROPIC = "https://api.anthropic.com"
 
-_SUBSCRIPTION = "sk-ant-oat"
 _OWN_SIGN_IN = frozenset(("authorization", "x-api-key"))
 
 
@@ -24,7 +24,7 @@ def sources(configured: Sequence[ClaudeApiKey], proxy_url: str) -> tuple[tuple[S
 
 
 def _source(entry: ClaudeApiKey, name: str, proxy_url: str) -> Source:
-    if entry.api_key.startswith(_SUBSCRIPTION):
+    if entry.api_key.startswith(SUBSCRIPTION_TOKEN):
         raise ValueError(
             "its `api-key` is a subscription's token, which only the claude CLI may use: take a key from "
             "console.anthropic.com, or use the subscription through `claude-cli`"
