@@ -75,15 +75,7 @@ class ClaudeCli:
     def __post_init__(self) -> None:
         self.name = f"{self.kind}/{self.profile}" if self.profile else self.kind
         self._config_dir = config_dir(self.config, self.profile)
-        rules = Rules(
-            max_children=self.config.max_processes,
-            # Of the default sign-in only: a process takes 150 MB, and a profile may not be asked for a single time.
-            warm_models=() if self.profile else tuple(self.config.warm_models),
-            warm=self.config.warm,
-            idle_seconds=self.config.idle_seconds,
-            call_seconds=self.config.tool_wait_seconds,
-        )
-        self._pool = Pool(rules, self._make_child, max_memory=self.config.max_memory_mb * 1_000_000)
+        self._pool = Pool(self._rules(), self._make_child, max_memory=self.config.max_memory_mb * 1_000_000)
         plan_login = argv.is_plan_login(self._account_environment())
         self._shared = Shared(
             self.config,
@@ -93,6 +85,16 @@ class ClaudeCli:
             self._load_catalog,
             self._checked,
             signed_out=self._signed_out,
+        )
+
+    def _rules(self) -> Rules:
+        return Rules(
+            max_children=self.config.max_processes,
+            # Of the default sign-in only: a process takes 150 MB, and a profile may not be asked for a single time.
+            warm_models=() if self.profile else tuple(self.config.warm_models),
+            warm=self.config.warm,
+            idle_seconds=self.config.idle_seconds,
+            call_seconds=self.config.tool_wait_seconds,
         )
 
     # -- life ---------------------------------------------------------------------------------------------------------
@@ -106,6 +108,15 @@ class ClaudeCli:
         with contextlib.suppress(ProxyError):
             await asyncio.to_thread(find_binary, self.config.path)
         await self._pool.start()
+
+    def adapt(self, config: ClaudeCliConfig) -> None:
+        """Go by another configuration, which asks for the same processes: children and conversations stay."""
+        self.config = self._shared.config = config
+        self._pool.adapt(self._rules(), config.max_memory_mb * 1_000_000)
+
+    def wind_down(self) -> None:
+        """Keep no child any longer than its turn: another backend gets the requests that come."""
+        self._pool.adapt(replace(self._rules(), warm=0, idle_seconds=0, call_seconds=0), self._pool.max_memory)
 
     async def close(self) -> None:
         """End every child."""

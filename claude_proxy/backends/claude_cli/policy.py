@@ -110,10 +110,12 @@ def decide(
     """
     plan = _Plan({child.id: child for child in children}, rules)
     blocked = [waiter for waiter in waiters if not plan.lend_own(waiter)]
+    # Before any expires: where nothing is kept idle, one that was started for a request is too many at once.
+    starved = [waiter for waiter in blocked if not plan.lend_warm(waiter)]
     for child in list(plan.children.values()):
         if plan.expires(child) <= now:
             plan.retire(child)
-    starved = [waiter for waiter in blocked if not plan.lend_warm(waiter)]
+    plan.shrink()
     for waiter in starved:
         if not plan.spawn(waiter.model):
             plan.make_room(waiter.model)
@@ -187,18 +189,27 @@ class _Plan:
         self.starting.append((model, prepared is not None))
         return True
 
+    def shrink(self) -> None:
+        """End who is too many, where fewer are allowed than were: those missed least, and never one that is busy."""
+        excess = len(self.children) - self.coming - self.rules.max_children
+        for candidate in self._missed_least("")[: max(0, excess)]:
+            self.retire(candidate)
+
     def make_room(self, model: str) -> None:
         """End the child that is missed least, unless a place is coming anyway. No warm one is of use to the waiter."""
         if self.coming > 0:
             self.coming -= 1
             return
+        for candidate in self._missed_least(model)[:1]:
+            self.retire(candidate)
+            self.coming -= 1
+
+    def _missed_least(self, model: str) -> list[ChildState]:
+        """Give who isn't busy, the one that is missed least first; a warm one of ``model`` is a wrong guess."""
         warm, kept = self._in(Phase.WARM), self._in(Phase.KEPT)
         wrong_guesses = [child for child in warm if child.model == model]
         idle = [child for child in kept if not child.holds_calls]
-        for candidate in (*wrong_guesses, *idle, *warm, *kept):
-            self.retire(candidate)
-            self.coming -= 1
-            return
+        return list(dict.fromkeys((*wrong_guesses, *idle, *warm, *kept)))
 
     def refill(self, demand: Demand, now: float) -> None:
         """Start what the next conversations will want: of the configured models, then of those asked for lately."""

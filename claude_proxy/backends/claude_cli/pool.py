@@ -137,6 +137,11 @@ class Pool:
             _log.warning("child %s uses %d MB, ending it", member.child.pid, size / 1e6)
         return size > limit
 
+    def adapt(self, rules: Rules, max_memory: float) -> None:
+        """Go by other rules from now on. A child that is busy stays until its turn is over."""
+        self.rules, self.max_memory = rules, max_memory
+        self._changed.set()
+
     # -- use ----------------------------------------------------------------------------------------------------------
 
     async def claim(self, model: str, key: str | None = None, preparation: Preparation | None = None) -> Lease:

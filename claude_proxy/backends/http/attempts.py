@@ -43,7 +43,7 @@ class Patience:
     idle_seconds: float = 600.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Upstreams:
     """What a backend's requests share. ``close`` ends the connections."""
 

@@ -134,6 +134,18 @@ def test_nobody_is_interrupted() -> None:
     assert asked(Waiter(9, "a"), children=(child(1, BUSY), child(2, BUSY)), max_children=2) == []
 
 
+def test_where_fewer_are_allowed_than_were_who_is_missed_least_goes() -> None:
+    """Idle conversations first, the oldest before the others; what leaves already counts as gone."""
+    children = (child(1), child(2, KEPT, key="k", since=2), child(3, KEPT, key="l", since=1), child(4, LEAVING))
+    assert asked(children=children, max_children=1, warm_models=("a",)) == [Retire(3), Retire(2)]
+
+
+def test_where_fewer_are_allowed_than_were_nobody_is_interrupted() -> None:
+    """A turn under way comes to its end; who has waited for it gets no place that there isn't."""
+    children = (child(1, BUSY), child(2, BUSY), child(3, model="b"))
+    assert asked(Waiter(9, "a"), children=children, max_children=1) == [Retire(3)]
+
+
 # -- warm children ----------------------------------------------------------------------------------------------------
 
 
@@ -275,6 +287,11 @@ def test_a_warm_child_too_many_is_ended_in_time() -> None:
 def test_of_warm_children_too_many_the_wanted_ones_stay() -> None:
     """The surplus goes, no more."""
     assert len(asked(children=(child(1), child(2), child(3)), warm_models=("a",), now=300.0)) == 2
+
+
+def test_where_nothing_is_kept_idle_a_request_gets_the_child_started_for_it() -> None:
+    """Nobody may wait for ever for what is ended before it is lent."""
+    assert asked(Waiter(9, "a"), children=(child(1),), idle_seconds=0.0) == [Lend(1, 9)]
 
 
 def test_nothing_that_expires_is_no_deadline() -> None:
