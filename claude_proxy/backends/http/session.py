@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -59,6 +59,10 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost" or host.lower().endswith(".localhost")
 
 
+class SocksProxyFailed(aiohttp.ClientConnectionError):
+    """A SOCKS proxy can't be reached, or wouldn't go on."""
+
+
 @dataclass(slots=True)
 class Sessions:
     """One aiohttp session for all upstreams, and one for each SOCKS proxy. Made when first used, ended by ``close``."""
@@ -83,7 +87,7 @@ class Sessions:
         proxy = self._proxy(url, proxy_url)
         socks = proxy if proxy is not None and urlsplit(proxy).scheme in _SOCKS else ""
         session = self._sessions.get(socks) or self._open(socks)
-        return await session.request(
+        answer = session.request(
             method,
             URL(url, encoded=True),  # a client's query goes on as it came
             data=body,
@@ -92,6 +96,7 @@ class Sessions:
             timeout=deadlines,
             allow_redirects=False,
         )
+        return await (_through_socks(answer) if socks else answer)
 
     def _proxy(self, url: str, configured: str) -> str | None:
         parts = urlsplit(url)
@@ -132,3 +137,13 @@ def _connector(socks: str) -> aiohttp.BaseConnector:
         f"{plain}://{rest}", rdns=True, limit=0, keepalive_timeout=_KEEP_SECONDS
     )
     return connector
+
+
+async def _through_socks(answer: Awaitable[aiohttp.ClientResponse]) -> aiohttp.ClientResponse:
+    """Wait for an answer; what its connector raises is none of aiohttp's errors, so that nobody would expect it."""
+    from aiohttp_socks import ProxyConnectionError, ProxyError, ProxyTimeoutError  # noqa: PLC0415  (as above)
+
+    try:
+        return await answer
+    except (ProxyConnectionError, ProxyError, ProxyTimeoutError) as error:
+        raise SocksProxyFailed(type(error).__name__) from error

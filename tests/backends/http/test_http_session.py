@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import aiohttp
 import pytest
-from raw_upstreams import http_proxy, listening, read_request, socks5_proxy
+from raw_upstreams import free_port, http_proxy, listening, read_request, socks5_proxy
 
-from claude_proxy.backends.http.session import Sessions, check_proxy, is_loopback, proxy_for
+from claude_proxy.backends.http.session import Sessions, SocksProxyFailed, check_proxy, is_loopback, proxy_for
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nset-cookie: a=b\r\n\r\nok"
 
@@ -63,6 +63,15 @@ async def test_a_socks_proxy_gets_its_password() -> None:
     async with listening(socks5_proxy(seen, password="secret")) as port:
         assert await served(f"socks5://me:secret@127.0.0.1:{port}") == "ok"
     assert len(seen) == 1
+
+
+async def test_a_socks_proxy_that_fails_is_an_error_of_a_connection() -> None:
+    """Where nobody listens, and where it wants another password: who asks expects aiohttp's errors."""
+    with pytest.raises(SocksProxyFailed):
+        await fetched("http://upstream.invalid/", f"socks5://127.0.0.1:{free_port()}")
+    async with listening(socks5_proxy([], password="secret")) as port:
+        with pytest.raises(SocksProxyFailed):
+            await fetched("http://upstream.invalid/", f"socks5://me:wrong@127.0.0.1:{port}")
 
 
 async def test_a_request_carries_nothing_of_its_own() -> None:
