@@ -68,6 +68,7 @@ class Names:
 
     _found: dict[str, tuple[Resolved, ...]] = field(default_factory=dict)
     _facts: tuple[Offers, Mapping[str, str], str] | None = None
+    _ids: frozenset[str] = frozenset()
 
     def find(self, name: str, models: Offers, aliases: Mapping[str, str], default: str) -> tuple[Resolved, ...]:
         """Do what :func:`resolve` does. Pass lists that nobody changes afterwards."""
@@ -75,10 +76,15 @@ class Names:
         if facts != self._facts or len(self._found) >= _MOST_NAMES:
             self._found.clear()
             self._facts = facts
+            self._ids = frozenset(model.id for _, model in _each(models))
         found = self._found.get(name)
         if found is None:
             found = self._found[name] = resolve(name, models, aliases, default)
         return found
+
+    def is_listed(self, model_id: str) -> bool:
+        """Say whether a model is one of those that were listed last, not a name that somebody made up."""
+        return model_id in self._ids
 
 
 def goes_on(error: ProxyError, here: str, there: str, *, fall_back_to_api_key: bool) -> bool:

@@ -131,6 +131,60 @@ class Health:
     version: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class PlanWindow:
+    """One window of a plan. ``used`` is 0 to 1, ``resets_at`` in Unix seconds."""
+
+    name: str
+    used: float | None = None
+    resets_at: float | None = None
+    status: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A plan's limits as they were last reported. ``binding`` names the window that counts."""
+
+    status: str
+    reported_at: float
+    extra_usage: bool = False
+    binding: str | None = None
+    windows: tuple[PlanWindow, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A process of a backend's: what it does (``phase``), and for how long."""
+
+    pid: int | None
+    model: str
+    phase: str
+    seconds: float
+    memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessPool:
+    """A backend's processes, never more than ``most``, and how many requests are ``waiting`` for one.
+
+    ``phases`` are all that there are, in order.
+    """
+
+    phases: tuple[str, ...]
+    most: int
+    waiting: int = 0
+    processes: tuple[Process, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """How a backend is at this moment. ``profile`` is whose sign-in it uses; empty: the default one."""
+
+    profile: str = ""
+    plan: Plan | None = None
+    pool: ProcessPool | None = None
+
+
 class Backend(Protocol):
     """One upstream, or several of one kind."""
 
@@ -166,3 +220,11 @@ class Native(Backend, Protocol):
 
     def relay(self, original: Original) -> AbstractAsyncContextManager[Relayed]:
         """Send a request on. Entering waits for the upstream's answer; a failure is a ``ProxyError``."""
+
+
+@runtime_checkable
+class Inspectable(Backend, Protocol):
+    """A backend that has a plan or processes to tell of."""
+
+    async def snapshot(self) -> Snapshot:
+        """Say how things are. Quick, and nothing is asked of an upstream."""

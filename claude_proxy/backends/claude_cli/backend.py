@@ -15,8 +15,8 @@ from pathlib import Path
 import platformdirs
 
 from claude_proxy import __version__
-from claude_proxy.backends.base import Call, Health, Model, Turn
-from claude_proxy.backends.claude_cli import argv, catalog, control, count, limits, transcript
+from claude_proxy.backends.base import Call, Health, Model, Snapshot, Turn
+from claude_proxy.backends.claude_cli import argv, catalog, control, count, limits, snapshot, transcript
 from claude_proxy.backends.claude_cli.account import Account, config_dir, read_account
 from claude_proxy.backends.claude_cli.attempts import Run, Shared
 from claude_proxy.backends.claude_cli.binary import Binary, find_binary
@@ -41,7 +41,7 @@ _LOOK_AGAIN_SECONDS = 1.0
 
 @dataclass(slots=True)
 class ClaudeCli:
-    """Implements ``backends.base.Backend``.
+    """Implements ``backends.base.Inspectable``.
 
     ``environment`` is the server's own (only an allow-listed part reaches a child); ``extra_env`` is put over it.
     ``workdir`` is the children's working directory, private and empty. ``probe`` finds out what a version of the CLI
@@ -229,6 +229,11 @@ class ClaudeCli:
             if self._account is None or now - self._account[0] > _ACCOUNT_SECONDS:
                 self._account = (now, await read_account(path, self._account_environment()))
             return self._account[1]
+
+    async def snapshot(self) -> Snapshot:
+        """Say how the plan and the processes are. Nothing is asked of the CLI."""
+        plan = snapshot.plan(self._shared.limits, self._reported_at)
+        return Snapshot(self.profile, plan, await snapshot.processes(self._pool))
 
     # -- turns --------------------------------------------------------------------------------------------------------
 

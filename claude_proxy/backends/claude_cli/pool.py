@@ -212,6 +212,10 @@ class Pool:
             counts[member.state.phase.name.lower()] += 1
         return {**counts, "waiting": len(self._waiting)}
 
+    def children(self) -> list[tuple[ChildState, Child]]:
+        """Every child that there is now, and what it does."""
+        return [(member.state, member.child) for member in self._members.values()]
+
     # -- carrying out -------------------------------------------------------------------------------------------------
 
     def _states(self) -> list[ChildState]:
