@@ -93,6 +93,7 @@ async def _serve(config: Config, *, demo: bool) -> None:
     import asyncio
     from contextlib import AsyncExitStack
 
+    from claude_proxy.ledger.store import Ledger, usage_path
     from claude_proxy.server.app import serve_forever
     from claude_proxy.store.responses import ResponseStore
 
@@ -110,7 +111,8 @@ async def _serve(config: Config, *, demo: bool) -> None:
 
         try:
             store = ResponseStore(None if demo else _responses_path(), days=config.responses_days)
-            await serve_forever(config, backends, demo=demo, store=store, on_ready=on_ready)
+            ledger = Ledger(None if demo else usage_path())
+            await serve_forever(config, backends, demo=demo, store=store, ledger=ledger, on_ready=on_ready)
         finally:
             for report in reports:
                 report.cancel()

@@ -14,7 +14,6 @@ from claude_proxy.config.schema import Config
 NOT_YET: frozenset[str] = frozenset(
     {
         "claude-cli.mcp-servers",
-        "usage-statistics-enabled",
     }
 )
 """Keys that are checked but that no code reads yet; a section's name stands for all of it.

@@ -10,11 +10,14 @@ from aiohttp import web
 
 from claude_proxy.backends.base import Backend
 from claude_proxy.config.schema import Config
+from claude_proxy.ledger.entry import CLIENT_GONE
+from claude_proxy.ledger.store import Ledger
 from claude_proxy.server import guard
 from claude_proxy.server.access import log_finished
 from claude_proxy.server.bodies import log_bodies
 from claude_proxy.server.exchange import CURRENT, SERVER, Exchange, Server
 from claude_proxy.server.failures import as_proxy_error, respond, shape_for
+from claude_proxy.server.finished import note_finished
 from claude_proxy.server.headers import handed_on, lost, renamed, server_timing
 from claude_proxy.server.listen import Listening, bind, listening, ssl_context, stopped_by_signals
 from claude_proxy.server.routes import GREETED_PATHS, OPEN_PATHS, routes
@@ -23,7 +26,7 @@ from claude_proxy.store.responses import ResponseStore
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 OnReady = Callable[[Listening], Awaitable[None] | None]
 
-CLIENT_CLOSED_REQUEST = 499
+CLIENT_CLOSED_REQUEST = CLIENT_GONE
 """What the log says where the client left before its answer; nothing is sent."""
 
 _BACKLOG = 1024
@@ -34,13 +37,18 @@ log = logging.getLogger(__name__)
 
 
 def build_app(
-    config: Config, backends: Sequence[Backend], *, demo: bool = False, store: ResponseStore | None = None
+    config: Config,
+    backends: Sequence[Backend],
+    *,
+    demo: bool = False,
+    store: ResponseStore | None = None,
+    ledger: Ledger | None = None,
 ) -> web.Application:
     """Build the application. Run it with ``handler_cancellation``: a client that leaves must end its turn."""
     # Bodies are limited where they are read, before and after decompression; aiohttp's own limit is off.
     app = web.Application(middlewares=[_envelope], client_max_size=0)
-    # Without a place on disk, responses are kept in memory.
-    app[SERVER] = Server(config, backends, demo, store or ResponseStore(days=config.responses_days))
+    # Without a place on disk, responses and what was used are kept in memory.
+    app[SERVER] = Server(config, backends, demo, store or ResponseStore(days=config.responses_days), ledger or Ledger())
     app.add_routes(routes())
     app.on_response_prepare.append(_add_headers)
     app.on_startup.append(_open_store)
@@ -66,6 +74,7 @@ async def _envelope(request: web.Request, handler: Handler) -> web.StreamRespons
             response = respond(error, shape_for(request.path, request.headers), exchange.id, allow=allow)
         finally:
             log_finished(request, status, exchange)
+            note_finished(server, status, exchange)
             if server.config.request_log:
                 log_bodies(request, response, exchange)
     return response
@@ -114,6 +123,7 @@ async def serve_forever(
     *,
     demo: bool = False,
     store: ResponseStore | None = None,
+    ledger: Ledger | None = None,
     on_ready: OnReady | None = None,
     stop: asyncio.Event | None = None,
 ) -> None:
@@ -122,7 +132,7 @@ async def serve_forever(
     Raises ``OSError`` where the address can't be had. A second signal ends without waiting.
     """
     stop = stop or asyncio.Event()
-    app = build_app(config, backends, demo=demo, store=store)
+    app = build_app(config, backends, demo=demo, store=store, ledger=ledger)
     context = ssl_context(config.tls)
     sockets = await bind(config.host, config.port)
     # Clients keep connections open for minutes; the last resort of ``shutdown_timeout`` comes after our own drain.
@@ -171,6 +181,7 @@ async def _open_store(app: web.Application) -> None:
 
 async def _close_store(app: web.Application) -> None:
     await app[SERVER].store.close()
+    await app[SERVER].ledger.close()
 
 
 async def _close(backends: Sequence[Backend]) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections import deque
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from pathlib import Path
 from time import monotonic
 from uuid import uuid4
 
@@ -15,7 +18,9 @@ from aiohttp import web
 from claude_proxy.backends.base import Backend, Relayed, Turn
 from claude_proxy.config.schema import Config
 from claude_proxy.errors import ProxyError, RateLimited, Unavailable
+from claude_proxy.ledger.store import Ledger
 from claude_proxy.routing import Names
+from claude_proxy.server.metrics import Metrics
 from claude_proxy.store.responses import ResponseStore
 
 
@@ -129,6 +134,11 @@ class Exchanges:
             if not self._open:
                 self._idle.set()
 
+    @property
+    def turns(self) -> int:
+        """How many turns are under way."""
+        return self._turns
+
     @contextmanager
     def place(self, limit: int) -> Iterator[None]:
         """Hold one of ``limit`` places; raise ``RateLimited`` at once where all are taken."""
@@ -166,6 +176,22 @@ class Exchanges:
         return not self._open
 
 
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A request that failed. ``message`` is one line without secrets, ``at`` in Unix seconds."""
+
+    at: float
+    status: int
+    type: str
+    message: str
+    model: str
+    backend: str
+    request_id: str
+
+
+_MOST_FAILURES = 10
+
+
 @dataclass(slots=True)
 class Server:
     """What every handler needs. ``config`` is read anew for each request."""
@@ -174,6 +200,13 @@ class Server:
     backends: Sequence[Backend]
     demo: bool = False
     store: ResponseStore = field(default_factory=ResponseStore)
+    ledger: Ledger = field(default_factory=Ledger)
+    config_path: Path | None = None
+    """The configuration's file, where there is one."""
+    started_at: float = field(default_factory=time.time)
+    metrics: Metrics = field(default_factory=Metrics)
+    failures: deque[Failure] = field(default_factory=lambda: deque(maxlen=_MOST_FAILURES))
+    """The last ones, the latest first; in memory only."""
     exchanges: Exchanges = field(default_factory=Exchanges)
     names: Names = field(default_factory=Names)
     listed: set[str] = field(default_factory=set)

@@ -11,7 +11,6 @@ import msgspec
 from aiohttp import web
 
 from claude_proxy import __version__
-from claude_proxy.backends.base import Backend, Health
 from claude_proxy.dialects.base import Dialect
 from claude_proxy.dialects.chat import CHAT
 from claude_proxy.dialects.messages import MESSAGES
@@ -29,6 +28,7 @@ from claude_proxy.server.catalog import (
 )
 from claude_proxy.server.exchange import SERVER
 from claude_proxy.server.failures import wants_anthropic
+from claude_proxy.server.status import health_of, snapshot_of, status
 from claude_proxy.server.turns import Prepare, answer, count_tokens
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -47,7 +47,6 @@ GREETED_PATHS = frozenset({"/", "/api/hello"})
 """What clients ask before anything else, to see whether somebody is there; a HEAD needs no key."""
 
 _COUNT_PATH = "/v1/messages/count_tokens"
-_HEALTH_SECONDS = 5
 
 
 def routes() -> list[web.RouteDef]:
@@ -67,6 +66,8 @@ def routes() -> list[web.RouteDef]:
         web.get("/v1/models/{name:.+}", show_model),
         web.get("/health", health),
         web.get("/readyz", ready),
+        web.get("/api/status", show_status),
+        web.get("/metrics", metrics),
     ]
 
 
@@ -109,7 +110,7 @@ async def health(request: web.Request) -> web.Response:
 async def ready(request: web.Request) -> web.Response:
     """Say whether any backend can answer, and what keeps the others from it."""
     backends = request.app[SERVER].backends
-    states = await asyncio.gather(*(_health_of(backend) for backend in backends))
+    states = await asyncio.gather(*(health_of(backend) for backend in backends))
     is_ready = any(state.ready for state in states)
     told = [
         {"name": backend.name, "ready": state.ready, **({} if state.ready else {"detail": state.detail})}
@@ -118,12 +119,20 @@ async def ready(request: web.Request) -> web.Response:
     return _json({"status": "ready" if is_ready else "not ready", "backends": told}, status=200 if is_ready else 503)
 
 
-async def _health_of(backend: Backend) -> Health:
-    try:
-        async with asyncio.timeout(_HEALTH_SECONDS):
-            return await backend.health()
-    except Exception as failure:  # noqa: BLE001 - a backend that can't even say is not ready, whatever the reason
-        return Health(ready=False, detail=f"no answer ({type(failure).__name__})")
+async def show_status(request: web.Request) -> web.Response:
+    """Tell of the server, its backends, the last failures and what was used."""
+    return _json(await status(request.app[SERVER]))
+
+
+async def metrics(request: web.Request) -> web.Response:
+    """Give what Prometheus collects."""
+    from claude_proxy.server.exposition import CONTENT_TYPE_LATEST, exposition  # noqa: PLC0415 - few ever ask
+
+    server = request.app[SERVER]
+    shots = await asyncio.gather(*(snapshot_of(backend) for backend in server.backends))
+    by_name = {backend.name: shot for backend, shot in zip(server.backends, shots, strict=True)}
+    body = exposition(server.metrics, server.exchanges.turns, by_name)
+    return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
 def _json(value: Any, *, status: int = 200) -> web.Response:

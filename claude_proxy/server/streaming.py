@@ -28,7 +28,7 @@ _HEADERS = {
 _CLOSING = frozenset({MessageDelta, MessageStop})
 """Nothing but the end comes after these, and that at once."""
 
-COUNTED: frozenset[type] = frozenset({MessageStart, MessageDelta})
+COUNTED: frozenset[type] = frozenset((MessageStart, MessageDelta))
 """What says how many tokens a turn took: nothing else is looked at for it."""
 
 

@@ -25,7 +25,6 @@ HOLDERS = {"config", "cli", "claude_cli", "tls", "streaming", "routing"}
 
 SET = {
     "claude-cli.mcp-servers": "{files: {command: x}}",
-    "usage-statistics-enabled": "false",
 }
 
 

@@ -163,7 +163,7 @@ async def test_a_backend_that_is_slow_to_say_is_not_ready(
     serve: Serve, backend: ScriptedBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A probe gets its answer in time."""
-    monkeypatch.setattr("claude_proxy.server.routes._HEALTH_SECONDS", 0.05)
+    monkeypatch.setattr("claude_proxy.server.status._HEALTH_SECONDS", 0.05)
 
     async def never() -> Health:
         await asyncio.Event().wait()
