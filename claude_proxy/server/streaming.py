@@ -32,6 +32,12 @@ COUNTED: frozenset[type] = frozenset((MessageStart, MessageDelta))
 """What says how many tokens a turn took: nothing else is looked at for it."""
 
 
+class _Streamed(web.StreamResponse):
+    """A response whose headers go out with its first bytes: one packet, and a client that wakes up once."""
+
+    _send_headers_immediately = False
+
+
 class ClientGone(Exception):
     """Nobody reads this answer any more."""
 
@@ -46,7 +52,7 @@ class Wire:
     def __init__(
         self, request: web.Request, keepalive: bytes, interval: float, copy: Callable[[bytes], None] | None = None
     ) -> None:
-        self.response = web.StreamResponse(headers=_HEADERS)
+        self.response = _Streamed(headers=_HEADERS)
         self._request = request
         self._keepalive = keepalive
         self._interval = interval
@@ -72,8 +78,8 @@ class Wire:
         async with self._turn:
             try:
                 await self.response.prepare(self._request)
-                if frames := self._taken(frames):
-                    await self.response.write(frames)
+                # Without frames, too: then the headers go out alone.
+                await self.response.write(self._taken(frames))
             except ConnectionError as error:
                 raise ClientGone from error
             self._written = monotonic()

@@ -6,9 +6,9 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import msgspec
@@ -20,7 +20,7 @@ from claude_proxy.backends.claude_cli.child import Child
 from claude_proxy.backends.claude_cli.conversation import Task
 from claude_proxy.backends.claude_cli.failures import Lost, refused_parameters
 from claude_proxy.backends.claude_cli.features import Report, restricted
-from claude_proxy.backends.claude_cli.limits import Limits, limit_headers
+from claude_proxy.backends.claude_cli.limits import Limits
 from claude_proxy.backends.claude_cli.pool import Lease, Pool
 from claude_proxy.backends.claude_cli.prediction import Preparation
 from claude_proxy.backends.claude_cli.transcript import Fingerprint
@@ -57,6 +57,8 @@ class Shared:
     signed_out: Callable[[], None]
     """Called when the upstream says that nobody is signed in."""
     limits: Limits | None = None
+    limit_headers: Mapping[str, str] = field(default_factory=dict)
+    """How every answer tells of ``limits``."""
 
 
 @dataclass(slots=True)
@@ -135,7 +137,7 @@ class Run:
         self.turn.losses[:] = dict.fromkeys(losses)
         if self.call.strict and losses:
             raise BadRequest(f"strict: the claude CLI can't honour {', '.join(self.turn.losses)}", param=losses[0])
-        self.turn.headers.update(limit_headers(self.shared.limits))
+        self.turn.headers.update(self.shared.limit_headers)
         return Task(request, self.messages, plan, listed)
 
     def _pool_model(self, exact: str) -> str:
@@ -148,10 +150,11 @@ class Run:
         """Run the turn on one child, which is kept for the conversation's next turn or else ended."""
         pool, timings = self.shared.pool, self.turn.timings
         results = transcript.continuation(task.messages)
-        opening = transcript.fingerprint(task.request, task.plan.system_notes, client=self.call.client)
+        model, system = task.request.model, task.system
+        opening = transcript.fingerprint(model, system, task.tools, client=self.call.client)
         held = opening.then(task.messages[:-1])
-        told = Preparation(opening.key, task.system, task.tools, task.plan.settings)
-        lease = await pool.claim(self._pool_model(task.request.model), None if results is None else held.key, told)
+        told = Preparation(opening.key, system, task.tools, task.plan.settings)
+        lease = await pool.claim(self._pool_model(model), None if results is None else held.key, told)
         claimed = time.monotonic()
         timings.setdefault("queue", claimed - started)
         lease.child.on_loop_ended = partial(self._loop_ended, lease.id)

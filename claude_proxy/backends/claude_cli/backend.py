@@ -147,6 +147,7 @@ class ClaudeCli:
 
     def _note_limits(self, reported: Limits) -> None:
         self._shared.limits = reported
+        self._shared.limit_headers = limits.limit_headers(reported)
         self._reported_at = time.time()
 
     def _signed_out(self) -> None:
@@ -243,7 +244,7 @@ class ClaudeCli:
         messages, prefilled = transcript.ended_by_user(call.request.messages)
         turn = Turn(events=_no_events(), losses=["prefill"] if prefilled else [])
         if refused := self._refusal(call.request.model):
-            turn.headers.update(limits.limit_headers(self._shared.limits))
+            turn.headers.update(self._shared.limit_headers)
             turn.events = _no_events(refused)
             yield turn
             return

@@ -67,10 +67,8 @@ def _word(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def limit_headers(limits: Limits | None) -> dict[str, str]:
+def limit_headers(limits: Limits) -> dict[str, str]:
     """Give ``anthropic-ratelimit-unified-*`` as reported, and ``x-ratelimit-*`` for the tightest window, in percent."""
-    if limits is None:
-        return {}
     prefix = "anthropic-ratelimit-unified-"
     headers = {f"{prefix}status": limits.status}
     if limits.resets_at is not None:

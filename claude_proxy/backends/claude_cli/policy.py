@@ -174,7 +174,9 @@ class _Plan:
         return True
 
     def lend_own(self, waiter: Waiter) -> bool:
-        own = [c for c in self._in(Phase.KEPT) if waiter.key is not None and c.key == waiter.key]
+        if waiter.key is None:
+            return False
+        own = [child for child in self._in(Phase.KEPT) if child.key == waiter.key]
         return bool(own) and self._lend(own[-1], waiter)
 
     def lend_warm(self, waiter: Waiter) -> bool:
@@ -192,8 +194,9 @@ class _Plan:
     def shrink(self) -> None:
         """End who is too many, where fewer are allowed than were: those missed least, and never one that is busy."""
         excess = len(self.children) - self.coming - self.rules.max_children
-        for candidate in self._missed_least("")[: max(0, excess)]:
-            self.retire(candidate)
+        if excess > 0:
+            for candidate in self._missed_least("")[:excess]:
+                self.retire(candidate)
 
     def make_room(self, model: str) -> None:
         """End the child that is missed least, unless a place is coming anyway. No warm one is of use to the waiter."""
@@ -209,7 +212,7 @@ class _Plan:
         warm, kept = self._in(Phase.WARM), self._in(Phase.KEPT)
         wrong_guesses = [child for child in warm if child.model == model]
         idle = [child for child in kept if not child.holds_calls]
-        return list(dict.fromkeys((*wrong_guesses, *idle, *warm, *kept)))
+        return list({child.id: child for child in (*wrong_guesses, *idle, *warm, *kept)}.values())
 
     def refill(self, demand: Demand, now: float) -> None:
         """Start what the next conversations will want: of the configured models, then of those asked for lately."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from claude_proxy.backends.claude_cli import control, tools
 from claude_proxy.canon.blocks import (
@@ -25,6 +26,9 @@ from claude_proxy.canon.request import Message, Request
 
 _LARGE_IMAGE = 1_400_000
 """Characters of base64 (about 1 MB) above which the CLI recompresses an image."""
+
+_TEXT_ALONE = {Text}
+_THINKING = {Thinking, RedactedThinking}
 
 CONTINUE = Text(text="Continue exactly where your last message ends.")
 
@@ -109,7 +113,10 @@ def block_losses(messages: Sequence[Message]) -> tuple[str, ...]:
     """Name what the CLI takes out of a conversation: references to tools, and turns that are thinking alone."""
     losses: dict[str, None] = {}
     for message in messages:
-        if message.content and all(isinstance(block, Thinking | RedactedThinking) for block in message.content):
+        kinds = {type(block) for block in message.content}
+        if kinds == _TEXT_ALONE:  # nearly all of them
+            continue
+        if kinds and kinds <= _THINKING:
             losses["messages.thinking"] = None
         inner = [item for block in message.content if isinstance(block, ToolResult) for item in block.content]
         if any(isinstance(item, Opaque) and item.raw.get("type") == "tool_reference" for item in inner):
@@ -117,14 +124,13 @@ def block_losses(messages: Sequence[Message]) -> tuple[str, ...]:
     return tuple(losses)
 
 
-def fingerprint(request: Request, notes: Sequence[str], *, client: str) -> Fingerprint:
-    """Give the fingerprint of a conversation without a message yet; ``notes`` are added to its system prompt."""
-    listed = [[tool.name, tool.description or "", tools.plain_schema(tool.input_schema)[0]] for tool in request.tools]
-    return Fingerprint(hashlib.sha256(_canonical([client, request.model, system_prompt(request, notes), listed])))
+def fingerprint(model: str, system: str, listed: Sequence[Json], *, client: str) -> Fingerprint:
+    """Give the fingerprint of a conversation without a message yet; ``listed`` are the tools as the child has them."""
+    return Fingerprint(hashlib.sha256(_canonical([client, model, system, listed])))
 
 
 def _canonical(value: Any) -> bytes:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
+    return msgspec.json.encode(value, order="sorted")
 
 
 def _essence(content: Sequence[AnyBlock], clean: Callable[[str], str]) -> list[Any]:

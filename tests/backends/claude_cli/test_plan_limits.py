@@ -66,11 +66,6 @@ def test_what_is_in_no_known_shape_is_unknown(info: dict[str, Any]) -> None:
     assert Limits.parse(info) == Limits()
 
 
-def test_nothing_reported_gives_no_headers() -> None:
-    """Before the first turn there is nothing to say."""
-    assert limit_headers(None) == {}
-
-
 def test_the_upstreams_headers_are_given_again() -> None:
     """Clients that know ``anthropic-ratelimit-unified-*`` find them."""
     prefix = "anthropic-ratelimit-unified-"

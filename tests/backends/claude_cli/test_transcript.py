@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from claude_proxy.backends.claude_cli import transcript
+from claude_proxy.backends.claude_cli import tools, transcript
 from claude_proxy.backends.claude_cli.tools import MAX_HELD_CHARACTERS
 from claude_proxy.canon.blocks import (
     AnyBlock,
@@ -55,7 +55,9 @@ TOLD = (user("hi"), assistant("hello"), user("weather?"), assistant("Let me look
 def printed(*messages: Message, client: str = "a", notes: tuple[str, ...] = (), **changed: Any) -> str:
     """Give a fingerprint of ``REQUEST`` with something changed."""
     request = msgspec.structs.replace(REQUEST, **changed)
-    return transcript.fingerprint(request, notes, client=client).then(messages or TOLD).key
+    listed, _ = tools.listing(request.tools)
+    system = transcript.system_prompt(request, notes)
+    return transcript.fingerprint(request.model, system, listed, client=client).then(messages or TOLD).key
 
 
 # -- history ----------------------------------------------------------------------------------------------------------
