@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, TextIO, cast
 
 import typer
 
-from claude_proxy.cli.options import ConfigOption, DebugOption, Settings, VersionOption, settings
+from claude_proxy.cli.options import ConfigOption, DebugOption, VersionOption, settings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from claude_proxy.backends.base import Backend
     from claude_proxy.backends.claude_cli.binary import Binary
     from claude_proxy.backends.claude_cli.features import Report
-    from claude_proxy.cli.screen import Answer
+    from claude_proxy.cli.logfile import LogFile
     from claude_proxy.config.load import Loaded
     from claude_proxy.config.schema import Config
+    from claude_proxy.config.watch import Version
     from claude_proxy.server.listen import Listening
 
 
@@ -56,63 +59,116 @@ def serve(
 ) -> None:
     """Run the server until Ctrl-C, which lets open streams end."""
     import asyncio
+    import logging
+
+    from claude_proxy.config.load import default_path, find
+    from claude_proxy.config.watch import version as version_of
 
     del version
     chosen = settings(ctx, config, debug=debug)
     options = {"host": host, "port": port, "log_format": log_format and log_format.value, "debug": chosen.debug or None}
-    loaded = _load(chosen, options, demo=demo)
-    _set_up_logging(loaded, log_level)
-    asyncio.run(_serve(loaded.config, demo=demo))
-
-
-def _load(chosen: Settings, options: Mapping[str, Any], *, demo: bool) -> Loaded:
-    from claude_proxy.config.load import find, load
-
+    parts = _Parts({name: value for name, value in options.items() if value is not None}, log_level)
     # The demo runs on defaults: nothing of the user's own set-up can break it, or be used by it.
     path = None if demo and not chosen.config else find(chosen.config)
-    overrides = {name: value for name, value in options.items() if value is not None}
-    return load(path, overrides=overrides)
-
-
-def _set_up_logging(loaded: Loaded, level: LogLevel | None) -> None:
-    import logging
-
-    from claude_proxy.cli.logfile import LogFile, log_path
-    from claude_proxy.server.logs import set_up_logging
-
-    config = loaded.config
-    chosen = level or (LogLevel.DEBUG if config.debug else LogLevel.INFO)
-    stream = LogFile(log_path(), config.logs_max_total_size_mb * 1_000_000) if config.logging_to_file else None
-    # What logging asks of a stream is write and flush, which TextIO says with many more words.
-    set_up_logging(config.log_format, chosen.value.upper(), cast("TextIO | None", stream))
+    watched = path if path or demo else default_path()
+    seen = version_of(watched) if watched else None
+    loaded = parts.load(path)
+    parts.open_log(loaded.config)()
     for line in loaded.warnings:
         logging.getLogger("claude_proxy.config").warning(line)
+    asyncio.run(_serve(parts, loaded, watched, seen, demo=demo))
 
 
-async def _serve(config: Config, *, demo: bool) -> None:
+@dataclass(slots=True)
+class _Parts:
+    """What the server is made of: implements ``server.reload.Parts``.
+
+    ``overrides`` and ``level`` are the command line's, which wins over the file however often that changes. The demo
+    has a ``workdir``, and an ``environment`` of its own.
+    """
+
+    overrides: Mapping[str, Any]
+    level: LogLevel | None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    workdir: Path | None = None
+    _log_file: LogFile | None = None
+
+    def load(self, path: Path | None) -> Loaded:
+        from claude_proxy.config.load import load
+
+        return load(path, overrides=self.overrides)
+
+    def open_log(self, config: Config) -> Callable[[], None]:
+        from claude_proxy.cli.logfile import LogFile, log_path
+        from claude_proxy.server.logs import set_up_logging
+
+        level = self.level or (LogLevel.DEBUG if config.debug else LogLevel.INFO)
+        file = LogFile(log_path(), config.logs_max_total_size_mb * 1_000_000) if config.logging_to_file else None
+
+        def turn() -> None:
+            # What logging asks of a stream is write and flush, which TextIO says with many more words.
+            set_up_logging(config.log_format, level.value.upper(), cast("TextIO | None", file))
+            if self._log_file is not None:
+                self._log_file.close()
+            self._log_file = file
+
+        return turn
+
+    def makers(self, config: Config) -> Mapping[str, Callable[[], Backend]]:
+        return _makers(config, self.environment, self.workdir)
+
+    def adapt(self, backend: Backend, config: Config) -> None:
+        from claude_proxy.backends.claude_cli.backend import ClaudeCli
+        from claude_proxy.backends.http.backend import KeyBackend
+
+        match backend:
+            case ClaudeCli():
+                backend.adapt(config.claude_cli)
+            case KeyBackend():
+                backend.adapt(config)
+
+    def wind_down(self, backend: Backend) -> None:
+        from claude_proxy.backends.claude_cli.backend import ClaudeCli
+
+        if isinstance(backend, ClaudeCli):
+            backend.wind_down()
+
+
+async def _serve(parts: _Parts, loaded: Loaded, watched: Path | None, seen: Version, *, demo: bool) -> None:
     import asyncio
     from contextlib import AsyncExitStack
 
+    from claude_proxy.cli import announce
     from claude_proxy.ledger.store import Ledger, usage_path
     from claude_proxy.server.app import serve_forever
+    from claude_proxy.server.reload import Reloads
     from claude_proxy.store.responses import ResponseStore
 
     async with AsyncExitStack() as stack:
-        environment: Mapping[str, str] = {}
-        workdir: Path | None = None
         if demo:
-            environment, workdir = await stack.enter_async_context(_demo())
-        backends = _backends(config, environment, workdir)
+            parts.environment, parts.workdir = await stack.enter_async_context(_demo())
+        config, stop = loaded.config, asyncio.Event()
+        backends = [make() for make in parts.makers(config).values()]
+        reloads = Reloads(parts, watched, seen, stop, set(loaded.warnings)) if watched else None
         reports: list[asyncio.Task[None]] = []
 
         def on_ready(where: Listening) -> None:
-            _show_listening(config, where, demo=demo)
-            reports.append(asyncio.create_task(_report(config, backends, demo=demo)))
+            announce.listening(config, where.urls[0], demo=demo)
+            reports.append(asyncio.create_task(announce.readiness(config, backends, demo=demo)))
 
         try:
             store = ResponseStore(None if demo else _responses_path(), days=config.responses_days)
             ledger = Ledger(None if demo else usage_path())
-            await serve_forever(config, backends, demo=demo, store=store, ledger=ledger, on_ready=on_ready)
+            await serve_forever(
+                config,
+                backends,
+                demo=demo,
+                store=store,
+                ledger=ledger,
+                on_ready=on_ready,
+                beside=reloads.run if reloads else None,
+                stop=stop,
+            )
         finally:
             for report in reports:
                 report.cancel()
@@ -126,39 +182,43 @@ def _responses_path() -> Path:
     return user_data_path("claude-proxy", appauthor=False) / "responses.sqlite3"
 
 
-def _backends(config: Config, environment: Mapping[str, str], workdir: Path | None) -> Sequence[Backend]:
-    """Make what the configuration asks for, the preferred kind first. A new backend gets its line here."""
+def _makers(
+    config: Config, environment: Mapping[str, str], workdir: Path | None
+) -> Mapping[str, Callable[[], Backend]]:
+    """Give what makes each backend of a configuration, the preferred kind first. A new backend gets its line here."""
     from claude_proxy.errors import ConfigError
 
-    made: dict[str, Sequence[Backend]] = {}
+    made: dict[str, Mapping[str, Callable[[], Backend]]] = {}
     if config.claude_cli.enabled:
         made["claude-cli"] = _claude_cli(config, environment, workdir)
     # In the demo nothing leaves this machine, and nobody pays.
     if config.claude_api_key and workdir is None:
         from claude_proxy.backends.anthropic.backend import ClaudeApi
 
-        made["claude-api-key"] = [ClaudeApi(config)]
+        made["claude-api-key"] = {"claude-api-key": partial(ClaudeApi, config)}
     if config.openai_compatibility and workdir is None:
         from claude_proxy.backends.openai.backend import OpenAICompatible
 
-        made["openai-compatibility"] = [OpenAICompatible(config)]
+        made["openai-compatibility"] = {"openai-compatibility": partial(OpenAICompatible, config)}
     if not made:
         raise ConfigError(
             "no backend is set up: nothing could answer; set `claude-cli.enabled` to true, or add an API key"
         )
     order = [*config.routing.prefer, *made]
-    return [backend for kind in dict.fromkeys(order) for backend in made.get(kind, ())]
+    return {name: make for kind in dict.fromkeys(order) for name, make in made.get(kind, {}).items()}
 
 
-def _claude_cli(config: Config, environment: Mapping[str, str], workdir: Path | None) -> Sequence[Backend]:
-    """Make the CLI's backends: the default sign-in, and one for each profile."""
+def _claude_cli(
+    config: Config, environment: Mapping[str, str], workdir: Path | None
+) -> Mapping[str, Callable[[], Backend]]:
+    """Give what makes the CLI's backends: the default sign-in's, and one for each profile."""
     import asyncio
 
     from claude_proxy.backends.claude_cli.backend import ClaudeCli
 
     if workdir is not None:
         # The demo is for a first look: it starts at once, and writes and reads nothing outside of its own folder.
-        return [ClaudeCli(config.claude_cli, extra_env=environment, workdir=workdir)]
+        return {"claude-cli": partial(ClaudeCli, config.claude_cli, extra_env=environment, workdir=workdir)}
     one_at_a_time = asyncio.Lock()
 
     async def probe(binary: Binary) -> Report:
@@ -166,8 +226,9 @@ def _claude_cli(config: Config, environment: Mapping[str, str], workdir: Path | 
         async with one_at_a_time:
             return await _probe(binary)
 
-    profiles = ("", *config.claude_cli.profiles)
-    return [ClaudeCli(config.claude_cli, extra_env=environment, probe=probe, profile=name) for name in profiles]
+    make = partial(ClaudeCli, config.claude_cli, extra_env=environment, probe=probe)
+    profiles = {f"claude-cli/{name}": partial(make, profile=name) for name in config.claude_cli.profiles}
+    return {"claude-cli": make, **profiles}
 
 
 async def _probe(binary: Binary) -> Report:
@@ -202,46 +263,3 @@ async def _demo() -> AsyncIterator[tuple[Mapping[str, str], Path]]:
                 "no_proxy": "127.0.0.1",
             }
             yield environment, places["work"]
-
-
-def _show_listening(config: Config, where: Listening, *, demo: bool) -> None:
-    from claude_proxy.cli import console, screen
-    from claude_proxy.config.safety import is_loopback
-
-    base_url = where.urls[0]
-    if config.log_format == "json":
-        console.line(screen.listening_line(base_url, demo=demo))
-        return
-    console.out().print(screen.listening(base_url, demo=demo, everywhere=not is_loopback(config.host)))
-    lines = screen.paste(base_url, keys=bool(config.api_keys), model=config.default_model)
-    console.out().print(lines, soft_wrap=True)
-
-
-async def _report(config: Config, backends: Sequence[Backend], *, demo: bool) -> None:
-    """Tell who answers, as soon as all backends have said so."""
-    import asyncio
-
-    from claude_proxy.cli import console, screen
-
-    answers = await asyncio.gather(*(_ask(backend, demo=demo) for backend in backends))
-    if config.log_format == "json":
-        console.line(screen.backends_line(answers))
-    else:
-        console.out().print(screen.backends(answers))
-
-
-async def _ask(backend: Backend, *, demo: bool) -> Answer:
-    from dataclasses import replace
-
-    from claude_proxy.cli.screen import Answer
-    from claude_proxy.errors import ProxyError
-
-    health = await backend.health()
-    if demo:
-        # The dummy token counts as a sign-in for the CLI, and is nobody's.
-        health = replace(health, account=None)
-    try:
-        models = await backend.models() if health.ready else ()
-    except ProxyError as error:
-        return Answer(backend.name, health, error.message)
-    return Answer(backend.name, health, models)

@@ -27,11 +27,15 @@ Resolve = Callable[[str], Secret]
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A usable configuration, one line for each thing to know about it, and its file (``None``: there is none)."""
+    """A usable configuration, one line for each thing to know about it, and its file (``None``: there is none).
+
+    ``is_empty``: no key is written, as in a file that somebody is only about to write.
+    """
 
     config: Config
     warnings: tuple[str, ...] = ()
     path: Path | None = None
+    is_empty: bool = False
 
 
 def find(explicit: Path | None = None, environ: Mapping[str, str] = os.environ) -> Path | None:
@@ -76,7 +80,7 @@ def load(
     document.warnings += _without_effect(config, document)
     if with_secrets:
         config = _resolve(config, document, resolver(environ))
-    return Loaded(config, tuple(document.warnings), path)
+    return Loaded(config, tuple(document.warnings), path, is_empty=not document.places)
 
 
 def _text(path: Path) -> str:

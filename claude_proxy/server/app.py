@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any
 
 from aiohttp import web
 
@@ -19,12 +20,15 @@ from claude_proxy.server.exchange import CURRENT, SERVER, Exchange, Server
 from claude_proxy.server.failures import as_proxy_error, respond, shape_for
 from claude_proxy.server.finished import note_finished
 from claude_proxy.server.headers import handed_on, lost, renamed, server_timing
+from claude_proxy.server.leaving import close
 from claude_proxy.server.listen import Listening, bind, listening, ssl_context, stopped_by_signals
 from claude_proxy.server.routes import GREETED_PATHS, OPEN_PATHS, routes
 from claude_proxy.store.responses import ResponseStore
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 OnReady = Callable[[Listening], Awaitable[None] | None]
+Beside = Callable[[Server], Coroutine[Any, Any, None]]
+"""What runs as long as the server listens, and may change what it goes by."""
 
 CLIENT_CLOSED_REQUEST = CLIENT_GONE
 """What the log says where the client left before its answer; nothing is sent."""
@@ -61,10 +65,11 @@ def build_app(
 async def _envelope(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Follow a request from its first to its last byte: it gets an id, a guard, an answer and a line in the log."""
     server, exchange = request.app[SERVER], Exchange()
+    config = server.config
     status, response = CLIENT_CLOSED_REQUEST, None
     with server.exchanges.track(exchange):
         try:
-            response = await _admit(request, handler, server.config, exchange)
+            response = await _admit(request, handler, config, exchange)
             status = CLIENT_CLOSED_REQUEST if exchange.client_gone else response.status
         except Exception as failure:  # noqa: BLE001 - whatever happens, the client gets an answer in its own shape
             known = [resource.canonical for resource in request.app.router.resources()]
@@ -75,7 +80,7 @@ async def _envelope(request: web.Request, handler: Handler) -> web.StreamRespons
         finally:
             log_finished(request, status, exchange)
             note_finished(server, status, exchange)
-            if server.config.request_log:
+            if config.request_log:
                 log_bodies(request, response, exchange)
     return response
 
@@ -125,6 +130,7 @@ async def serve_forever(
     store: ResponseStore | None = None,
     ledger: Ledger | None = None,
     on_ready: OnReady | None = None,
+    beside: Beside | None = None,
     stop: asyncio.Event | None = None,
 ) -> None:
     """Listen until ``stop`` is set or SIGINT or SIGTERM comes, then let what is open end, and close the backends.
@@ -145,7 +151,7 @@ async def serve_forever(
             try:
                 for sock in sockets:
                     await web.SockSite(runner, sock, ssl_context=context, backlog=_BACKLOG).start()
-                await _run(backends, listening(sockets, secure=context is not None), on_ready, stop)
+                await _run(app[SERVER], listening(sockets, secure=context is not None), on_ready, beside, stop)
             except BaseException:
                 # After a failure, or where this task is cancelled, nobody waits for open streams.
                 app[SERVER].hurry.set()
@@ -155,19 +161,25 @@ async def serve_forever(
     finally:
         for sock in sockets:
             sock.close()
-        await _close(backends)
+        await close(app[SERVER].backends)
+        await app[SERVER].leaving.close()
 
 
-async def _run(backends: Sequence[Backend], where: Listening, on_ready: OnReady | None, stop: asyncio.Event) -> None:
+async def _run(
+    server: Server, where: Listening, on_ready: OnReady | None, beside: Beside | None, stop: asyncio.Event
+) -> None:
     async with asyncio.TaskGroup() as tasks:
-        for backend in backends:
+        for backend in server.backends:
             tasks.create_task(backend.start())
         # Starting returns at once; one that doesn't keeps neither requests nor the news of readiness waiting.
         await asyncio.sleep(0)
         told = on_ready(where) if on_ready else None
         if told is not None:
             await told
+        companion = tasks.create_task(beside(server)) if beside else None
         await stop.wait()
+        if companion is not None:
+            companion.cancel()
 
 
 async def _drain(app: web.Application) -> None:
@@ -182,10 +194,3 @@ async def _open_store(app: web.Application) -> None:
 async def _close_store(app: web.Application) -> None:
     await app[SERVER].store.close()
     await app[SERVER].ledger.close()
-
-
-async def _close(backends: Sequence[Backend]) -> None:
-    closings = await asyncio.gather(*(backend.close() for backend in backends), return_exceptions=True)
-    for backend, failure in zip(backends, closings, strict=True):
-        if failure is not None:
-            log.error("the backend %s didn't close cleanly", backend.name, exc_info=failure)

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import monotonic
 from uuid import uuid4
@@ -20,6 +20,7 @@ from claude_proxy.config.schema import Config
 from claude_proxy.errors import ProxyError, RateLimited, Unavailable
 from claude_proxy.ledger.store import Ledger
 from claude_proxy.routing import Names
+from claude_proxy.server.leaving import Leaving
 from claude_proxy.server.metrics import Metrics
 from claude_proxy.store.responses import ResponseStore
 
@@ -117,6 +118,8 @@ class Exchanges:
     _open: set[Exchange] = field(default_factory=set)
     _turns: int = 0
     _idle: asyncio.Event = field(default_factory=asyncio.Event)
+    _awaited: list[tuple[set[Exchange], asyncio.Event]] = field(default_factory=list)
+    """Those whose end somebody waits for together, and how that is told."""
 
     @contextmanager
     def track(self, exchange: Exchange) -> Iterator[None]:
@@ -133,6 +136,24 @@ class Exchanges:
             self._open.discard(exchange)
             if not self._open:
                 self._idle.set()
+            if self._awaited:
+                self._tell_ended(exchange)
+
+    def end_of_open(self) -> asyncio.Event:
+        """Give what is set once all requests that are under way now have ended, whatever comes after them."""
+        over = asyncio.Event()
+        if self._open:
+            self._awaited.append((set(self._open), over))
+        else:
+            over.set()
+        return over
+
+    def _tell_ended(self, exchange: Exchange) -> None:
+        for left, over in self._awaited:
+            left.discard(exchange)
+            if not left:
+                over.set()
+        self._awaited = [(left, over) for left, over in self._awaited if left]
 
     @property
     def turns(self) -> int:
@@ -194,7 +215,7 @@ _MOST_FAILURES = 10
 
 @dataclass(slots=True)
 class Server:
-    """What every handler needs. ``config`` is read anew for each request."""
+    """What every handler needs. ``config`` and ``backends`` may change while the server runs: see :meth:`now`."""
 
     config: Config
     backends: Sequence[Backend]
@@ -213,6 +234,24 @@ class Server:
     """The backends that know by now which models they have."""
     hurry: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when somebody asked twice to stop: nothing is waited for any more."""
+    leaving: Leaving = field(default_factory=Leaving)
+
+    def now(self) -> Server:
+        """Give what a request begins with, and keeps to its end: all that is counted and known stays shared."""
+        return replace(self)
+
+    def change(self, config: Config, backends: Sequence[Backend]) -> None:
+        """Let the requests that come from now on have these. Who isn't among the backends any more is seen off.
+
+        New backends have been started; it never awaits, so that no request sees half of it.
+        """
+        staying = {id(backend) for backend in backends}
+        gone = [backend for backend in self.backends if id(backend) not in staying]
+        self.config, self.backends = config, backends
+        self.store.days = config.responses_days
+        self.listed.difference_update(backend.name for backend in gone)
+        for backend in gone:
+            self.leaving.see_off(backend, self.exchanges.end_of_open())
 
 
 SERVER = web.AppKey("server", Server)

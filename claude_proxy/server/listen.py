@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import signal
 import socket
 import ssl
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
@@ -136,3 +137,37 @@ def stopped_by_signals(stop: asyncio.Event, hurry: asyncio.Event) -> Iterator[No
     finally:
         with suppress(NotImplementedError, RuntimeError, ValueError):
             restore()
+
+
+@contextmanager
+def told_by_hangup(again: Callable[[], None], stop: asyncio.Event) -> Iterator[None]:
+    """Call ``again`` at SIGHUP, as services do; where it means that our terminal is gone, set ``stop``.
+
+    Who was started to ignore the signal (``nohup``) goes on doing so.
+    """
+    loop, in_terminal = asyncio.get_running_loop(), _has_terminal()
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        yield
+        return
+
+    def on_signal() -> None:
+        if in_terminal and not _has_terminal():
+            stop.set()
+        else:
+            again()
+
+    with suppress(NotImplementedError, RuntimeError, ValueError):
+        loop.add_signal_handler(signal.SIGHUP, on_signal)
+    try:
+        yield
+    finally:
+        with suppress(NotImplementedError, RuntimeError, ValueError):
+            loop.remove_signal_handler(signal.SIGHUP)
+
+
+def _has_terminal() -> bool:
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True

@@ -79,7 +79,7 @@ async def greet(request: web.Request) -> web.Response:
 
 async def list_models(request: web.Request) -> web.Response:
     """Give what can be asked for."""
-    server = request.app[SERVER]
+    server = request.app[SERVER].now()
     lists, _ = await offers(server)
     if wants_anthropic(request.headers):
         return _json(anthropic_list(anthropic_entries(lists)))
@@ -88,7 +88,7 @@ async def list_models(request: web.Request) -> web.Response:
 
 async def show_model(request: web.Request) -> web.Response:
     """Give one model by any name that it can be asked for by."""
-    server, name = request.app[SERVER], request.match_info["name"]
+    server, name = request.app[SERVER].now(), request.match_info["name"]
     found = (await find(server, name))[0]
     full_name = f"{found.prefix}/{found.model_id}" if found.prefix else found.model_id
     lists, _ = await offers(server)
@@ -121,14 +121,14 @@ async def ready(request: web.Request) -> web.Response:
 
 async def show_status(request: web.Request) -> web.Response:
     """Tell of the server, its backends, the last failures and what was used."""
-    return _json(await status(request.app[SERVER]))
+    return _json(await status(request.app[SERVER].now()))
 
 
 async def metrics(request: web.Request) -> web.Response:
     """Give what Prometheus collects."""
     from claude_proxy.server.exposition import CONTENT_TYPE_LATEST, exposition  # noqa: PLC0415 - few ever ask
 
-    server = request.app[SERVER]
+    server = request.app[SERVER].now()
     shots = await asyncio.gather(*(snapshot_of(backend) for backend in server.backends))
     by_name = {backend.name: shot for backend, shot in zip(server.backends, shots, strict=True)}
     body = exposition(server.metrics, server.exchanges.turns, by_name)

@@ -58,7 +58,7 @@ async def count_tokens(request: web.Request, dialect: Messages) -> web.StreamRes
 
 
 async def _understand(request: web.Request, dialect: Dialect, parse: Callable[[bytes], Parsed] | None = None) -> Job:
-    server, exchange = request.app[SERVER], CURRENT.get()
+    server, exchange = request.app[SERVER].now(), CURRENT.get()
     async with exchange.stoppable():
         exchange.reading = True
         body = await read_body(request, server.config.body_limit_mb)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from claude_proxy.backends.base import Native
-from claude_proxy.cli.serve import _backends
+from claude_proxy.backends.base import Backend, Native
+from claude_proxy.cli.serve import _makers
 from claude_proxy.config.schema import ClaudeApiKey, ClaudeCliConfig, Config, OpenAICompatibility, Profile, Routing
 from claude_proxy.errors import ConfigError
 
@@ -18,9 +18,14 @@ EVERYTHING = Config(
 )
 
 
+def made(config: Config, workdir: Path | None = None) -> list[Backend]:
+    """Make the backends."""
+    return [make() for make in _makers(config, {}, workdir).values()]
+
+
 def names(config: Config, workdir: Path | None = None) -> list[str]:
     """Give what the backends are called."""
-    return [backend.name for backend in _backends(config, {}, workdir)]
+    return [backend.name for backend in made(config, workdir)]
 
 
 async def test_by_default_there_is_the_cli() -> None:
@@ -30,21 +35,21 @@ async def test_by_default_there_is_the_cli() -> None:
 
 async def test_each_profile_is_one_and_each_kind_of_key_is_one() -> None:
     """However many entries a kind has."""
-    made = _backends(EVERYTHING, {}, None)
+    backends = made(EVERYTHING)
 
-    assert [backend.name for backend in made] == [
+    assert [backend.name for backend in backends] == [
         "claude-cli",
         "claude-cli/work",
         "claude-api-key",
         "openai-compatibility",
     ]
-    assert [backend.kind for backend in made] == [
+    assert [backend.kind for backend in backends] == [
         "claude-cli",
         "claude-cli",
         "claude-api-key",
         "openai-compatibility",
     ]
-    assert [backend.speaks for backend in made if isinstance(backend, Native)] == ["messages", "chat"]
+    assert [backend.speaks for backend in backends if isinstance(backend, Native)] == ["messages", "chat"]
 
 
 async def test_the_preferred_kind_is_first() -> None:
@@ -63,7 +68,7 @@ async def test_keys_are_enough() -> None:
 async def test_without_any_nothing_could_answer() -> None:
     """That is said instead of serving errors."""
     with pytest.raises(ConfigError, match="no backend is set up"):
-        _backends(Config(claude_cli=ClaudeCliConfig(enabled=False)), {}, None)
+        _makers(Config(claude_cli=ClaudeCliConfig(enabled=False)), {}, None)
 
 
 async def test_the_demo_asks_nobody_but_the_simulator(tmp_path: Path) -> None:
