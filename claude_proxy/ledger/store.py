@@ -107,7 +107,8 @@ class Ledger:
         """Write what waits, and close the file."""
         if self._writing is not None:
             self._writing.cancel()
-        if self._path is not None:
+        waits = self._path is not None and (self._noted or self._unwritten)
+        if waits or self._database is not None:
             await self._run(partial(self._end, self._taken()))
         self._thread.shutdown()
 

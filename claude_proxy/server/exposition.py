@@ -29,7 +29,7 @@ def exposition(metrics: Metrics, open_requests: int, snapshots: Mapping[str, Sna
     return generate_latest(registry)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Collector(Collector):
     metrics: Metrics
     open_requests: int
@@ -60,7 +60,7 @@ class _Collector(Collector):
         for kinds, count in self.metrics.tokens.items():
             tokens.add_metric(kinds, count)
         yield tokens
-        first_byte = "From the request to the backend's first byte."
+        first_byte = "From asking a backend to its first byte."
         yield _histogram("claude_proxy_first_byte_seconds", first_byte, self.metrics.first_byte)
         yield _histogram("claude_proxy_request_seconds", "From the request to the answer's end.", self.metrics.total)
         yield GaugeMetricFamily("claude_proxy_open_requests", "Turns under way.", value=self.open_requests)

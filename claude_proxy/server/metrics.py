@@ -59,6 +59,8 @@ class Metrics:
         for kind, count in zip(KINDS, counts, strict=True):
             if count:
                 self.tokens[backend, model, kind] += count
+        if not backend:
+            return  # refusing takes no time, and says nothing of what an answer takes
         by = entry.dialect, backend
         self.total.setdefault(by, Histogram(TOTAL_BOUNDS)).observe(entry.total_seconds)
         if entry.first_byte_seconds is not None:
