@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
+from claude_proxy.files import open_private, private_folder, refuse_link
+
 DATABASE_ERRORS = (sqlite3.Error, OSError)
 
 _BUSY_SECONDS = 1
@@ -70,9 +72,10 @@ def _version(db: sqlite3.Connection, known: int) -> int:
 
 def _create(path: Path) -> None:
     """Make the file and its folder, or take away what others may do with them, whatever the umask."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path.parent.chmod(0o700)
+    private_folder(path.parent)
+    for name in (path, *(path.with_name(f"{path.name}-{kind}") for kind in ("wal", "shm", "journal"))):
+        refuse_link(name)
     # Never opened where it exists: closing it again would take away the locks of others in this process.
     if not path.exists():
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        os.close(open_private(path, os.O_RDWR | os.O_CREAT))
     path.chmod(0o600)

@@ -20,7 +20,8 @@ IMPURE = {"asyncio", "aiohttp", "os", "time", "uuid", "random", "logging"}
 ALLOWED = {
     "errors": (),
     "framing": ("errors",),
-    "sqlite_file": (),
+    "files": (),
+    "sqlite_file": ("files",),
     "system_keyring": (),
     "credentials": ("errors", "system_keyring"),
     "canon": ("errors",),
@@ -34,6 +35,7 @@ ALLOWED = {
         "canon",
         "config",
         "credentials",
+        "files",
         "backends.base",
         "backends.http",
         "backends.parameters",
@@ -41,7 +43,7 @@ ALLOWED = {
     # They run the CLI against the simulator, to see what it does before it is trusted.
     "backends.claude_cli.scene": ("errors", "canon", "simulator"),
     "backends.claude_cli.checks": ("errors", "canon", "simulator"),
-    "backends.claude_cli.probe": ("errors", "simulator"),
+    "backends.claude_cli.probe": ("errors", "files", "simulator"),
     "ledger": ("errors", "canon", "config", "sqlite_file"),
     "store": ("errors", "sqlite_file"),
     "server": (
@@ -62,6 +64,7 @@ ALLOWED = {
         "errors",
         "config",
         "credentials",
+        "files",
         "service",
         "ledger",
         "backends.base",
@@ -79,6 +82,14 @@ ALLOWED = {
         "server",
         "simulator",
         "backends",
+    ),
+    # Without a server, the CLI's own backend is asked, and listed as the server lists it.
+    "cli.models": ("errors", "config", "backends.claude_cli.backend", "server.catalog"),
+    "cli.status_check": (
+        "errors",
+        "backends.claude_cli.binary",
+        "backends.claude_cli.features",
+        "backends.claude_cli.probe",
     ),
     "__main__": ("cli.main",),
 }

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import platformdirs
 
+from claude_proxy.files import open_private, private_folder
+
 _FILES = 5
 """The size is shared by the file being written and four older ones."""
 
@@ -23,12 +25,11 @@ class LogFile(io.TextIOBase):
     def __init__(self, path: Path, total_bytes: int) -> None:
         self._path = path
         self._limit = total_bytes // _FILES
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(path.parent)
         self._file = self._open()
 
     def _open(self) -> io.BufferedWriter:
-        handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        return os.fdopen(handle, "ab")
+        return os.fdopen(open_private(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), "ab")
 
     def write(self, text: str) -> int:
         """Write whole lines, in the next file where this one is full."""

@@ -31,6 +31,7 @@ from claude_proxy.backends.claude_cli.pool import Pool
 from claude_proxy.canon.events import AnyEvent
 from claude_proxy.config.schema import ClaudeCliConfig
 from claude_proxy.errors import ProxyError, RateLimited, Unavailable, UpstreamTimeout
+from claude_proxy.files import private_folder
 
 _log = logging.getLogger("claude_proxy.cli")
 
@@ -103,7 +104,7 @@ class ClaudeCli:
         """Begin; children are started in the background."""
         if self.workdir is None:
             self.workdir = Path(platformdirs.user_cache_dir("claude-proxy", appauthor=False)) / "cwd"
-        self.workdir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(self.workdir)
         # Asked off the loop once; afterwards the answer is known and looking again is cheap.
         with contextlib.suppress(ProxyError):
             await asyncio.to_thread(find_binary, self.config.path)

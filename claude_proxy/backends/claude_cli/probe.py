@@ -25,6 +25,7 @@ from claude_proxy.backends.claude_cli.failures import Lost
 from claude_proxy.backends.claude_cli.features import Check, Report, one_line
 from claude_proxy.backends.claude_cli.scene import Scene
 from claude_proxy.errors import ProxyError
+from claude_proxy.files import read_private, write_private
 from claude_proxy.simulator import Simulator
 
 _log = logging.getLogger("claude_proxy.cli")
@@ -135,17 +136,14 @@ async def cached(binary: Binary, folder: Path) -> Report:
 
 def _load(file: Path) -> Report | None:
     try:
-        return features.from_json(file.read_bytes())
+        # What others could have written there would be trusted: better asked again.
+        return features.from_json(read_private(file))
     except OSError:
         return None
 
 
 def _store(file: Path, data: bytes) -> None:
     try:
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file.parent.chmod(0o700)
-        with tempfile.NamedTemporaryFile(dir=file.parent, delete=False) as fresh:  # 0600
-            fresh.write(data)
-        Path(fresh.name).replace(file)
+        write_private(file, data)
     except OSError as error:
         _log.warning("what was found out about the claude CLI can't be kept in %s: %s", file.parent, error)
