@@ -10,13 +10,14 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
 PURE = $(shell $(PY) -c "import tomllib; print(','.join(tomllib.load(open('pyproject.toml', 'rb'))['tool']['claude-proxy']['pure']))")
 
-.PHONY: help demo test check bench clean
+.PHONY: help demo test check docs bench clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    the server on its built-in simulator, no account needed"
 	@echo "make test    every test, with coverage"
 	@echo "make check   linter, formatter, types, import rules"
+	@echo "make docs    writes what the documentation takes from the code (docs/generate.py)"
 	@echo "make bench   the benchmarks (benchmarks/run.py)"
 	@echo "make clean   remove the environment and caches"
 
@@ -32,6 +33,9 @@ check: $(VENV)/.development
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 	$(PY) -m pytest -q tests/test_imports.py
+
+docs: $(VENV)/.runtime
+	@$(PY) docs/generate.py
 
 bench: $(VENV)/.development
 	$(PY) benchmarks/run.py $(ARGS)
@@ -53,6 +57,7 @@ $(VENV)/.development: $(VENV)/.runtime
 	@echo 'installing the tools for tests and checks'
 	@$(PIP) install --upgrade 'pip>=25.1'
 	@$(PIP) install --group test --group check --group bench
+	@$(VENV)/bin/npm install --silent --no-audit --no-fund --no-package-lock --prefix $(VENV) openai @anthropic-ai/sdk
 	@touch $@
 
 # `python -m venv` needs ensurepip, which Debian leaves out. Then pip comes from the system's pip (22.3 or later can

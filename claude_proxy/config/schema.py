@@ -1,7 +1,7 @@
 """What ``config.yaml`` may hold: one field a key, with its default, its range and its meaning.
 
-A field's description is the one place its meaning is written; ``config.example.yaml`` and ``docs/configuration.md``
-name every key, and a test holds the three together. Reading files is ``load``'s business.
+A field's description is the one place its meaning is written: ``docs/configuration.md`` is made of it (``make docs``),
+and a test holds ``config.example.yaml`` to name every key. Reading files is ``load``'s business.
 """
 
 from __future__ import annotations
