@@ -80,7 +80,7 @@ def load(
     document.warnings += _without_effect(config, document)
     if with_secrets:
         config = _resolve(config, document, resolver(environ))
-    return Loaded(config, tuple(document.warnings), path, is_empty=not document.places)
+    return Loaded(config, tuple(document.warnings), path, is_empty=path is not None and not document.places)
 
 
 def _text(path: Path) -> str:

@@ -16,8 +16,13 @@ BackendKind = Literal["claude-cli", "claude-api-key", "openai-compatibility"]
 class Tls(Struct, frozen=True, kw_only=True, rename="kebab"):
     """HTTPS for the listening socket."""
 
-    cert: Annotated[str, Meta(description="PEM file with the certificate chain; HTTPS is on when both are set.")] = ""
-    key: Annotated[str, Meta(description="PEM file with the certificate's private key.")] = ""
+    cert: Annotated[
+        str,
+        Meta(
+            description="PEM file with the certificate chain; HTTPS is on when both are set. A change needs a restart."
+        ),
+    ] = ""
+    key: Annotated[str, Meta(description="PEM file with the certificate's private key. A change needs a restart.")] = ""
 
 
 class Routing(Struct, frozen=True, kw_only=True, rename="kebab"):

@@ -63,6 +63,7 @@ class Reloads:
     async def run(self, server: Server) -> None:
         """Do so until cancelled."""
         loop = asyncio.get_running_loop()
+        server.config_path = None if self.seen is None else self.path
         watch = Watch(self.path, self.seen, partial(loop.call_soon_threadsafe, self._asked.set))
         watch.start()
         try:
@@ -132,7 +133,8 @@ class Reloads:
                 self.parts.adapt(backend, changes.config)
             else:
                 self.parts.wind_down(backend)
-        server.change(changes.config, [kept.get(name) or new[name] for name in makers])
+        server.change(changes.config, [(new | kept)[name] for name in makers])
+        server.config_path = self.path
         return list(new.values())
 
     def _tell(self, loaded: Loaded, changes: Changes, *, by_signal: bool) -> None:

@@ -236,3 +236,9 @@ def test_the_names_in_python_are_those_in_the_file() -> None:
         Config.__struct_fields__
     )
     assert loading.ENVIRONMENT_VARIABLE == "CLAUDE_PROXY_CONFIG"
+
+
+@pytest.mark.parametrize(("text", "empty"), [("", True), ("# later\n", True), ("api-keys:\n", False)])
+def test_an_empty_file_is_told_from_one_that_says_little(file: Write, text: str, *, empty: bool) -> None:
+    """Who reads a file again must know whether somebody is only about to write it."""
+    assert load(file(text)).is_empty is empty
