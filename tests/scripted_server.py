@@ -24,6 +24,7 @@ from claude_proxy.canon.events import (
     Usage,
 )
 from claude_proxy.config.schema import Config
+from claude_proxy.ledger.store import Ledger
 from claude_proxy.server.app import serve_forever
 from claude_proxy.server.listen import Listening
 from claude_proxy.store.responses import ResponseStore
@@ -230,14 +231,24 @@ async def serve(backend: ScriptedBackend) -> AsyncIterator[Serve]:
     running: list[Running] = []
 
     async def start(
-        *backends: Backend, demo: bool = False, store: ResponseStore | None = None, **config: Any
+        *backends: Backend,
+        demo: bool = False,
+        store: ResponseStore | None = None,
+        ledger: Ledger | None = None,
+        **config: Any,
     ) -> Running:
         ready: asyncio.Future[Listening] = asyncio.get_running_loop().create_future()
         stop = asyncio.Event()
         settings = Config(**{"port": 0, "shutdown_seconds": 0, **config})
         task = asyncio.create_task(
             serve_forever(
-                settings, backends or (backend,), demo=demo, store=store, on_ready=ready.set_result, stop=stop
+                settings,
+                backends or (backend,),
+                demo=demo,
+                store=store,
+                ledger=ledger,
+                on_ready=ready.set_result,
+                stop=stop,
             )
         )
         task.add_done_callback(lambda ended: ready.done() or ready.cancel() or None)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import stat
+import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import Any
 
 from cli_process import Serving, serve
 
+from claude_proxy.ledger.store import read_usage
 from claude_proxy.simulator import Simulator
 
 FILE = ".data/claude-proxy/responses.sqlite3"
@@ -44,7 +46,7 @@ def ask(url: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
 
 
 async def test_r06_responses_outlive_the_server_for_their_owner_only(tmp_path: Path) -> None:
-    """R06: they are in the user's data directory, and nobody else can read them."""
+    """R06: they are in the user's data directory, and nobody else can read them; as is what the turn took."""
     async with Simulator() as simulator:
         entry = {"api-key": "k", "base-url": simulator.base_url}
         config = {"claude-cli": {"enabled": False}, "claude-api-key": [entry]}
@@ -59,7 +61,9 @@ async def test_r06_responses_outlive_the_server_for_their_owner_only(tmp_path: P
         made, kept = await asyncio.to_thread(first_and_second)
     assert made == kept
     file = tmp_path / FILE
-    assert [stat.S_IMODE(path.stat().st_mode) for path in (file, file.parent)] == [0o600, 0o700]
+    ledger = file.with_name("usage.sqlite3")
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (file, ledger, file.parent)] == [0o600, 0o600, 0o700]
+    assert read_usage(ledger, time.time())["month"]["total"]["requests"] == 1
 
 
 def test_the_demo_leaves_no_responses(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def test_each_kind_of_token_has_its_price() -> None:
     """Output, what was read from the cache, and what was written there."""
     prices = list_prices()
     costs = [
-        prices.cost(group(**{kind: MILLION}))
+        prices.cost(group()._replace(**{kind: MILLION}))
         for kind in ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
     ]
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 from ledger_entries import group
 
-from claude_proxy.ledger.entry import count, is_failure, name
+from claude_proxy.ledger.entry import Group, count, is_failure, name
 from claude_proxy.ledger.store import list_prices
 from claude_proxy.ledger.usage import summary, usage
 
@@ -95,7 +95,12 @@ def test_days_and_months_begin_at_local_midnight(zone: Zone, where: str, day: st
     zone(where)
     asked: list[float] = []
     now = datetime(2026, 3, 29, 15, 30, tzinfo=UTC).timestamp()
-    found = usage(lambda since: asked.append(since) or [], list_prices(), now)  # type: ignore[func-returns-value]
+
+    def groups_since(since: float) -> list[Group]:
+        asked.append(since)
+        return []
+
+    found = usage(groups_since, list_prices(), now)
 
     begins = [datetime.fromisoformat(f"{one}+00:00").timestamp() for one in (day, month)]
     assert [found["today"]["since"], found["month"]["since"]] == asked == begins
