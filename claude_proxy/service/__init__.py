@@ -1,0 +1,1 @@
+"""The server as a service of its user: a systemd user unit or a LaunchAgent."""
