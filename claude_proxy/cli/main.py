@@ -12,6 +12,7 @@ import sys
 import typer
 
 from claude_proxy.cli import console
+from claude_proxy.cli.install_service import install_service
 from claude_proxy.cli.login import login
 from claude_proxy.cli.options import ConfigOption, DebugOption, Settings, VersionOption
 from claude_proxy.cli.serve import serve
@@ -29,6 +30,7 @@ app.command(
     "claude-proxy --config ./config.yaml serve --log-format json"
 )(serve)
 app.command(epilog="Examples:\n\nclaude-proxy login\n\nclaude-proxy login --console")(login)
+app.command(epilog="Examples:\n\nclaude-proxy install-service\n\nclaude-proxy install-service --print")(install_service)
 
 
 @app.callback()
