@@ -133,13 +133,8 @@ class Ledger:
 
     def _opened(self) -> Database:
         if self._database is None:
-            database = Database(self._path)
-            try:
-                database.forget(self._clock() - _KEPT_SECONDS)
-            except BaseException:
-                database.close()
-                raise
-            self._database = database
+            self._database = Database(self._path)
+            self._database.forget(self._clock() - _KEPT_SECONDS)
         return self._database
 
     def _read(self, entries: list[Entry]) -> Json:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from ledger_entries import group
 
@@ -50,11 +52,9 @@ def test_a_model_that_isnt_listed_has_no_price(model: str) -> None:
 
 def test_each_kind_of_token_has_its_price() -> None:
     """Output, what was read from the cache, and what was written there."""
-    prices = list_prices()
-    costs = [
-        prices.cost(group()._replace(**{kind: MILLION}))
-        for kind in ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
-    ]
+    kinds = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens")
+    each: list[dict[str, Any]] = [{kind: MILLION} for kind in kinds]
+    costs = [list_prices().cost(group(**fields)) for fields in each]
 
     assert costs == pytest.approx([2, 10, 0.1, 2.5])
 
