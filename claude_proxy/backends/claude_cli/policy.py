@@ -108,7 +108,7 @@ def decide(
 
     ``demand`` ``None``: no child is to be started now that nobody waits for.
     """
-    plan = _Plan({child.id: child for child in children}, rules)
+    plan = _Plan(children, rules)
     blocked = [waiter for waiter in waiters if not plan.lend_own(waiter)]
     # Before any expires: where nothing is kept idle, one that was started for a request is too many at once.
     starved = [waiter for waiter in blocked if not plan.lend_warm(waiter)]
@@ -126,7 +126,7 @@ def decide(
 
 def next_deadline(children: Iterable[ChildState], rules: Rules, now: float) -> float | None:
     """Give the time at which a child expires, or is worth less than a spare, and ``decide`` must be asked again."""
-    plan = _Plan({child.id: child for child in children}, rules)
+    plan = _Plan(children, rules)
     times = [plan.expires(child) for child in plan.children.values()]
     times += [calm for child in plan.children.values() if (calm := plan.calm(child)) > now]
     return min((time for time in times if time != float("inf")), default=None)
@@ -135,17 +135,18 @@ def next_deadline(children: Iterable[ChildState], rules: Rules, now: float) -> f
 class _Plan:
     """The state as it will be once the actions so far are carried out."""
 
-    def __init__(self, children: dict[int, ChildState], rules: Rules) -> None:
-        self.children = children
+    def __init__(self, children: Iterable[ChildState], rules: Rules) -> None:
+        self.children = {child.id: child for child in sorted(children, key=lambda child: child.since)}
+        """Whose phase began first comes first."""
         self.rules = rules
         self.actions: list[Action] = []
         self.starting: list[tuple[str, bool]] = []
         """Model, and whether it is prepared."""
-        self.coming = sum(child.phase is Phase.LEAVING for child in children.values())
+        self.coming = len(self._in(Phase.LEAVING))
         """Places that will be free without our doing more."""
 
     def _in(self, phase: Phase) -> list[ChildState]:
-        return sorted((c for c in self.children.values() if c.phase is phase), key=lambda c: c.since)
+        return [child for child in self.children.values() if child.phase is phase]
 
     def _warm(self, model: str, prepared: str | None) -> list[ChildState]:
         return [child for child in self._in(Phase.WARM) if child.model == model and child.prepared == prepared]
