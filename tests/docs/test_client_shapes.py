@@ -5,13 +5,22 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from demo_server import demonstrating
 
 ANSWER = "I'm the built-in simulator of claude-proxy"
 STREAMED = {"stream": True, "stream_options": {"include_usage": True}}
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Run one server for all; give its address."""
+    with demonstrating(tmp_path_factory.mktemp("server")) as base_url:
+        yield base_url
 
 
 def said(role: str, content: Any, **more: Any) -> dict[str, Any]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import codex_cli_bin
 import pytest
 from cli_process import environment
+from demo_server import demonstrating
 from snippets import BY_HAND, BY_TESTS, NOT_RUN, ROOT, Section, Snippet, sections
 
 from claude_proxy.backends.claude_cli.binary import find_binary
@@ -25,8 +27,22 @@ SUFFIX = {"js": "mjs", "sh": "sh"}
 MODULES = Path(sys.prefix) / "node_modules"
 SECONDS = 90
 ANSWER = "I'm the built-in simulator of claude-proxy"
+CURL = f"""#!{sys.executable}
+import sys, urllib.request
+_, url, _, header, _, body = sys.argv
+request = urllib.request.Request(url, body.encode(), dict([header.split(": ")]))
+print(urllib.request.urlopen(request).read().decode())
+"""
+"""Stands in for curl where there is none."""
 ELSEWHERE = {"Codex CLI", "Claude Code"}
 """Clients that read a file or want a terminal: they have tests of their own."""
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Run one server for all; give its address."""
+    with demonstrating(tmp_path_factory.mktemp("server")) as base_url:
+        yield base_url
 
 
 def prints(snippet: Snippet) -> bool:
@@ -76,8 +92,11 @@ def test_what_stands_there_prints_an_answer(snippet: Snippet, demo: str, tmp_pat
     file = tmp_path / f"snippet.{SUFFIX[snippet.language]}"
     file.write_text(snippet.at(demo))
     command = [part.format(file=file) for part in ALONE[snippet.language]]
+    if not shutil.which("curl"):
+        (tmp_path / "curl").write_text(CURL)
+        (tmp_path / "curl").chmod(0o755)
 
-    assert ANSWER in ran(*command, folder=tmp_path)
+    assert ANSWER in ran(*command, folder=tmp_path, PATH=f"{os.environ['PATH']}:{tmp_path}")
 
 
 def test_the_python_that_stands_there_prints_answers(demo: str, tmp_path: Path) -> None:

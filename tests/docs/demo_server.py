@@ -1,17 +1,18 @@
-"""The demo server that readers of the documentation start, one for each module."""
+"""The demo server that readers of the documentation start."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
-import pytest
 from cli_process import serve
 
 
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+@contextmanager
+def demonstrating(home: Path) -> Iterator[str]:
     """Run ``serve --demo`` on the real CLI; give its address without a path."""
-    server = serve("--demo", home=tmp_path_factory.mktemp("server"))
+    server = serve("--demo", home=home)
     try:
         base_url = server.wait_for(r"OpenAI +(http://\S+)/v1")[1]
         server.wait_for(r"claude-cli +ready")
