@@ -25,7 +25,7 @@ from claude_proxy.canon.events import (
 )
 from claude_proxy.config.schema import Config
 from claude_proxy.ledger.store import Ledger
-from claude_proxy.server.app import serve_forever
+from claude_proxy.server.app import Beside, serve_forever
 from claude_proxy.server.listen import Listening
 from claude_proxy.store.responses import ResponseStore
 
@@ -235,6 +235,7 @@ async def serve(backend: ScriptedBackend) -> AsyncIterator[Serve]:
         demo: bool = False,
         store: ResponseStore | None = None,
         ledger: Ledger | None = None,
+        beside: Beside | None = None,
         **config: Any,
     ) -> Running:
         ready: asyncio.Future[Listening] = asyncio.get_running_loop().create_future()
@@ -248,6 +249,7 @@ async def serve(backend: ScriptedBackend) -> AsyncIterator[Serve]:
                 store=store,
                 ledger=ledger,
                 on_ready=ready.set_result,
+                beside=beside,
                 stop=stop,
             )
         )

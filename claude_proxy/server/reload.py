@@ -65,17 +65,17 @@ class Reloads:
         loop = asyncio.get_running_loop()
         server.config_path = None if self.seen is None else self.path
         watch = Watch(self.path, self.seen, partial(loop.call_soon_threadsafe, self._asked.set))
-        watch.start()
-        try:
-            with told_by_hangup(self._ask, self.stop):
+        with told_by_hangup(self._ask, self.stop):
+            watch.start()
+            try:
                 async with asyncio.TaskGroup() as tasks:
                     while True:
                         await self._asked.wait()
                         self._asked.clear()
                         for backend in await self._reload(server):
                             tasks.create_task(_tell_readiness(backend))
-        finally:
-            await asyncio.to_thread(watch.close)
+            finally:
+                await asyncio.to_thread(watch.close)
 
     def _ask(self) -> None:
         self._by_signal = True
@@ -143,11 +143,11 @@ class Reloads:
                 log.warning(line)
         self.said = set(loaded.warnings)
         if changes.changed:
-            log.info("%s: taken, with changes of %s", self.path, ", ".join(changes.changed))
+            log.info("%s: read again, changed: %s", self.path, ", ".join(changes.changed))
         else:
-            log.log(logging.INFO if by_signal else logging.DEBUG, "%s: taken, with no change", self.path)
+            log.log(logging.INFO if by_signal else logging.DEBUG, "%s: read again, nothing changed", self.path)
         if changes.restart:
-            log.warning("%s: %s stays as it was until you restart the server", self.path, ", ".join(changes.restart))
+            log.warning("%s: restart the server for the change of %s", self.path, ", ".join(changes.restart))
 
 
 async def _start(backends: Iterable[Backend]) -> None:
