@@ -1,10 +1,11 @@
 """Fixtures for all tests."""
 
 import pytest
+from cli_command import command
 from real_cli import make_real, real
 from scripted_server import backend, serve
 
-__all__ = ["backend", "make_real", "real", "serve"]
+__all__ = ["backend", "command", "make_real", "real", "serve"]
 
 # The backends' contract is no test file by its name: its asserts tell what they saw all the same.
 pytest.register_assert_rewrite("contract")

@@ -7,37 +7,65 @@ run, so that ``--help`` stays quick.
 from __future__ import annotations
 
 import errno
+import io
+import os
 import sys
 
 import typer
 
 from claude_proxy.cli import console
+from claude_proxy.cli.help_page import Command, Group
 from claude_proxy.cli.install_service import install_service
 from claude_proxy.cli.login import login
+from claude_proxy.cli.models import models
 from claude_proxy.cli.options import ConfigOption, DebugOption, Settings, VersionOption
 from claude_proxy.cli.serve import serve
+from claude_proxy.cli.status import status
 from claude_proxy.errors import ConfigError, NotSignedIn, ProxyError
+
+
+def _ending(*examples: str) -> str:
+    """Give what a help page ends with."""
+    return "\n\n".join(("Examples:", *examples))
+
 
 app = typer.Typer(
     name="claude-proxy",
-    add_completion=False,
+    cls=Group,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Examples:\n\nclaude-proxy serve --demo\n\nclaude-proxy login\n\nclaude-proxy serve",
+    epilog=_ending("claude-proxy serve --demo", "claude-proxy login", "claude-proxy serve"),
 )
-app.command(
-    epilog="Examples:\n\nclaude-proxy serve\n\nclaude-proxy serve --demo --port 0\n\n"
-    "claude-proxy --config ./config.yaml serve --log-format json"
-)(serve)
-app.command(epilog="Examples:\n\nclaude-proxy login\n\nclaude-proxy login --console")(login)
-app.command(epilog="Examples:\n\nclaude-proxy install-service\n\nclaude-proxy install-service --print")(install_service)
+for command, examples in (
+    (
+        serve,
+        (
+            "claude-proxy serve",
+            "claude-proxy serve --demo --port 0",
+            "claude-proxy --config ./config.yaml serve --log-format json",
+        ),
+    ),
+    (login, ("claude-proxy login", "claude-proxy login console --api-key", "claude-proxy login --list")),
+    (
+        status,
+        (
+            "claude-proxy status",
+            "claude-proxy status --watch",
+            "claude-proxy status --check",
+            "claude-proxy status --json | jq .usage.today.total",
+        ),
+    ),
+    (models, ("claude-proxy models", "claude-proxy models --json | jq -r '.[].id'")),
+    (install_service, ("claude-proxy install-service", "claude-proxy install-service --print")),
+):
+    app.command(cls=Command, epilog=_ending(*examples))(command)
 
 
 @app.callback()
 def main(
     ctx: typer.Context, *, config: ConfigOption = None, debug: DebugOption = False, version: VersionOption = False
 ) -> None:
-    """Use your own Claude, through the official CLI, from every tool that speaks the OpenAI API."""
+    """Use your own Claude, through the official CLI, from every tool that speaks the OpenAI or the Anthropic API."""
     del version  # its callback has printed it already
     ctx.obj = Settings(config, debug)
     if ctx.invoked_subcommand is None:
@@ -46,8 +74,16 @@ def main(
 
 def run() -> None:
     """Run the command line and exit."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # What a terminal has no sign for is no reason to fail.
+        sys.stdout.reconfigure(errors="replace")
     try:
         code = app(prog_name="claude-proxy", standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Who reads has seen enough. What is left in the buffer must not fail once more when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
     except Exception as failure:
         if "--debug" in sys.argv:
             raise
@@ -75,5 +111,5 @@ def explain(failure: Exception) -> tuple[int, str]:
     # Usage errors: Typer carries its own copy of Click in some versions, so they are told by their shape.
     if hasattr(failure, "format_message"):
         where = getattr(getattr(failure, "ctx", None), "command_path", "claude-proxy")
-        return 2, f"{failure.format_message()} See `{where} --help`."
+        return 2, f"{failure.format_message().rstrip('.')}. See `{where} --help`."
     return 1, f"{type(failure).__name__}: {failure}. This is a bug; --debug shows where."

@@ -26,6 +26,14 @@ ConfigOption = Annotated[
     ),
 ]
 DebugOption = Annotated[bool, typer.Option("--debug", help="Log more, and show a traceback when something fails.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+HostOption = Annotated[
+    str | None, typer.Option("--host", metavar="ADDRESS", help="Where the server listens, if not at the file's `host`.")
+]
+PortOption = Annotated[
+    int | None,
+    typer.Option("--port", metavar="NUMBER", min=1, max=65535, help="Its TCP port, if not the file's `port`."),
+]
 VersionOption = Annotated[
     bool, typer.Option("--version", help="Show the version and exit.", callback=_print_version, is_eager=True)
 ]

@@ -13,8 +13,11 @@ from rich.text import Text
 from claude_proxy import __version__
 from claude_proxy.backends.base import Health, Model
 
-DEMO = "demo: answers come from the built-in simulator, nothing leaves this machine"
+DEMO = "demo: a built-in simulator answers, nothing leaves this machine"
 _SHOWN = 8
+
+LOOK = "color(166)"
+"""An orange for what wants a look; a terminal's yellow can't be read on white."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,7 @@ def listening(base_url: str, *, demo: bool, everywhere: bool) -> RenderableType:
     if everywhere:
         addresses.add_row("[dim]Network[/]", Text("the same port on every address of this machine"))
     if demo:
-        addresses.add_row("[dim]Backend[/]", Text(DEMO, "yellow"))
+        addresses.add_row("[dim]Backend[/]", Text(DEMO, LOOK))
     title = f"[bold]claude-proxy[/] {__version__}"
     return Panel(addresses, title=title, title_align="left", border_style="cyan", expand=False, padding=(0, 2))
 

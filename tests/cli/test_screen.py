@@ -78,7 +78,7 @@ def test_nothing_to_paste_is_wider_than_a_terminal() -> None:
 
 def test_the_demo_says_what_it_is() -> None:
     """Nobody takes the simulator for Claude."""
-    assert "demo: answers come from the built-in simulator" in listening(demo=True, width=120)
+    assert "demo: a built-in simulator answers, nothing leaves this machine" in listening(demo=True)
     assert "demo" not in listening()
 
 
