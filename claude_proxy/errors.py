@@ -48,6 +48,8 @@ class ProxyError(Exception):
         reset_at: float | None = None,
         details: Mapping[str, object] | None = None,
     ) -> None:
+        # It may quote a header, which needn't be Unicode: what can't be sent would be another failure.
+        message = message if message.isascii() else message.encode("utf-8", "replace").decode()
         super().__init__(message)
         self.message = message
         self.param = param

@@ -16,6 +16,7 @@ from claude_proxy.ledger.store import Ledger
 from claude_proxy.server import guard
 from claude_proxy.server.access import log_finished
 from claude_proxy.server.bodies import log_bodies
+from claude_proxy.server.connections import Runner
 from claude_proxy.server.exchange import CURRENT, SERVER, Exchange, Server
 from claude_proxy.server.failures import as_proxy_error, respond, shape_for
 from claude_proxy.server.finished import note_finished
@@ -48,7 +49,7 @@ def build_app(
     store: ResponseStore | None = None,
     ledger: Ledger | None = None,
 ) -> web.Application:
-    """Build the application. Run it with ``handler_cancellation``: a client that leaves must end its turn."""
+    """Build the application, for :class:`Runner`."""
     # Bodies are limited where they are read, before and after decompression; aiohttp's own limit is off.
     app = web.Application(middlewares=[_envelope], client_max_size=0)
     # Without a place on disk, responses and what was used are kept in memory.
@@ -141,10 +142,8 @@ async def serve_forever(
     app = build_app(config, backends, demo=demo, store=store, ledger=ledger)
     context = ssl_context(config.tls)
     sockets = await bind(config.host, config.port)
-    # Clients keep connections open for minutes; the last resort of ``shutdown_timeout`` comes after our own drain.
-    runner = web.AppRunner(
-        app, handler_cancellation=True, access_log=None, keepalive_timeout=90, shutdown_timeout=_GRACE_SECONDS
-    )
+    # The last resort of ``shutdown_timeout`` comes after our own drain.
+    runner = Runner(app, shutdown_timeout=_GRACE_SECONDS)
     await runner.setup()
     try:
         with stopped_by_signals(stop, app[SERVER].hurry):

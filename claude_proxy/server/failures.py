@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Collection
 from difflib import get_close_matches
 
+import msgspec
 from aiohttp import web
 
 from claude_proxy.dialects.chat import CHAT
@@ -36,6 +37,12 @@ def shape_for(path: str, headers: Headers) -> Shape:
     return CHAT.error
 
 
+def for_anyone(error: ProxyError, request_id: str) -> bytes:
+    """Render an error for a client whose API isn't known: in both shapes at once, which each of the two can read."""
+    openai, anthropic = (msgspec.json.decode(shape(error, request_id)) for shape in (CHAT.error, MESSAGES.error))
+    return msgspec.json.encode({**anthropic, "error": {**openai["error"], **anthropic["error"]}})
+
+
 def as_proxy_error(failure: Exception, path: str = "", known_paths: Collection[str] = ()) -> ProxyError:
     """Give the error that a client sees for any exception; log those that nobody foresaw.
 
@@ -50,6 +57,9 @@ def as_proxy_error(failure: Exception, path: str = "", known_paths: Collection[s
         case web.HTTPMethodNotAllowed():
             allowed = ", ".join(sorted(failure.allowed_methods))
             return BadRequest(f"{failure.method} is not for {path[:200]!a}: use {allowed}", status=405)
+        case RecursionError():
+            log.warning("a request was refused: it is nested too deeply")
+            return BadRequest("the request is nested too deeply")
         case _:
             log.error("unexpected failure", exc_info=failure)
             return ProxyError("something went wrong inside the proxy; its log says more under this request's id")

@@ -31,7 +31,7 @@ def check_host(headers: Headers, config: Config) -> None:
         name = _host_name(value)
         if name not in ours and not _is_ip_literal(name):
             raise Forbidden(
-                f"the Host {value[:_SHOWN]!r} is not one of this server's. If it should be, add this line to the "
+                f"the Host {value[:_SHOWN]!a} is not one of this server's. If it should be, add this line to the "
                 f'config: allowed-hosts: ["{name[:_SHOWN]}"]',
                 code="host_not_allowed",
             )
@@ -69,7 +69,7 @@ def allowed_origin(headers: Headers, config: Config) -> str | None:
     if _same_origin(origin, headers.get("Host", "")):
         return None
     raise Forbidden(
-        f"the browser origin {origin[:_SHOWN]!r} may not use this server. If it should, add this line to the config: "
+        f"the browser origin {origin[:_SHOWN]!a} may not use this server. If it should, add this line to the config: "
         f'cors-origins: ["{origin[:_SHOWN]}"]',
         code="origin_not_allowed",
     )
