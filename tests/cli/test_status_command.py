@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 import signed_in_claude
+import trustme
 from cli_command import Command, Done
 from scripted_server import Serve
 from telling_server import cli_backend, document, telling
 
+from claude_proxy.config.schema import Tls
 from claude_proxy.ledger.entry import Entry
 from claude_proxy.ledger.store import Ledger, usage_path
 
@@ -120,6 +122,20 @@ async def test_the_configuration_and_the_command_line_say_where(command: Command
         assert (await run(command, "status", *there, "--config", "config.yaml")).code == 0
 
     assert server.keys == ["Bearer one", "Bearer one"]
+
+
+async def test_https_with_the_user_s_own_certificate(command: Command, serve: Serve, tmp_path: Path) -> None:
+    """As the configuration has it, on loopback, whatever name is on the certificate."""
+    issued = trustme.CA().issue_cert("box.example")
+    cert, key = str(tmp_path / "cert.pem"), str(tmp_path / "key.pem")
+    issued.cert_chain_pems[0].write_to_path(cert)
+    issued.private_key_pem.write_to_path(key)
+    server = await serve(tls=Tls(cert=cert, key=key))
+    configure(f"tls: {{cert: {cert}, key: {key}}}\nport: {server.where.port}\n")
+    done = await run(command, "status", "--config", "config.yaml")
+
+    assert (done.code, done.err) == (0, "")
+    assert f"  running  https://127.0.0.1:{server.where.port}  up " in done.out
 
 
 @pytest.mark.parametrize(("keys", "words"), [("", "wants a key"), ("api-keys: [wrong]", "refuses the first")])
