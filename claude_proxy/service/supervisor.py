@@ -89,8 +89,9 @@ class Systemd:
         """Whether services of this user may have namespaces. Tried, as what forbids it differs between systems."""
         if shutil.which("systemd-run") is None or _run("systemctl", "--user", "show", "--property=Version").returncode:
             return True
-        settings = (part for setting in systemd.trial() for part in ("--property", setting))
-        return not _run("systemd-run", "--user", "--wait", "--collect", "--quiet", *settings, "true").returncode
+        # With `exec` the start fails where `true` can't be run so. `--wait` would need a bus, which servers may lack.
+        settings = (part for setting in ("Type=exec", *systemd.trial()) for part in ("--property", setting))
+        return not _run("systemd-run", "--user", "--collect", "--quiet", *settings, "true").returncode
 
     def state(self) -> str:
         """Ask systemd."""

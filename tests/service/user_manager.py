@@ -58,7 +58,7 @@ echo $$ > /sys/fs/cgroup/user/init.scope/cgroup.procs
 chown -R {_USER}:{_USER} /sys/fs/cgroup/user
 mount -t tmpfs tmpfs /run
 mount -t tmpfs tmpfs /home
-mkdir -p /run/systemd/system /run/systemd/unit-root /run/kept {_RUNTIME} {HOME}
+mkdir -p /run/systemd/system /run/systemd/unit-root /run/systemd/mount-rootfs /run/kept {_RUNTIME} {HOME}
 chown {_USER}:{_USER} {_RUNTIME} {HOME}
 chmod 0700 {_RUNTIME}
 (cat /etc/passwd; echo me:x:{_USER}:{_USER}::{HOME}:/bin/sh) > /run/passwd
