@@ -41,6 +41,7 @@ from claude_proxy.framing import Lines, LineTooLong
 _log = logging.getLogger("claude_proxy.cli")
 
 _STDERR_KEPT = 4096
+_CLOSED_SECONDS = 1.0
 _TERM_SECONDS = 2.0
 _LISTED_AS = {"Agent": "Task"}
 """The one tool that the CLI lists by an older name, whoever serves it: Claude Code has it as a client."""
@@ -97,9 +98,7 @@ class Child:
             self._started.set()
             self._flush()
             await pipes.closed.wait()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_TERM_SECONDS):
-                    await pipes.exited.wait()
+            await self._has_exited(_TERM_SECONDS)
         finally:
             await asyncio.shield(self._reap())
 
@@ -131,23 +130,33 @@ class Child:
             if not answer.done():
                 answer.set_exception(Lost(why))
 
-    async def stop(self) -> None:
-        """End the process: SIGTERM, after two seconds SIGKILL. Returns when it is gone; ``run`` reaps it."""
+    async def stop(self, *, idle: bool = False) -> None:
+        """End the process. Returns when it is gone; ``run`` reaps it.
+
+        An ``idle`` one ends by itself when its input does, which costs it least. Any other would go on with its turn:
+        it gets SIGTERM, as does an idle one that is still there a second later, and after two more seconds SIGKILL.
+        """
         self.spoiled = True
         await self._started.wait()
         if self.pid is not None and not self._gone.is_set():
-            await self._end()
+            if idle:
+                self._pipes.end_input()
+            if not (idle and await self._has_exited(_CLOSED_SECONDS)):
+                await self._end()
             await self._gone.wait()
 
     async def _end(self) -> None:
         self._signal(signal.SIGTERM)
-        try:
-            async with asyncio.timeout(_TERM_SECONDS):
-                await self._pipes.exited.wait()
-        except TimeoutError:
+        if not await self._has_exited(_TERM_SECONDS):
             _log.warning("child %s ignores SIGTERM, killing it", self.pid)
             self._signal(signal.SIGKILL)
             await self._pipes.exited.wait()
+
+    async def _has_exited(self, seconds: float) -> bool:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._pipes.exited.wait()
+        return self._pipes.exited.is_set()
 
     def _signal(self, number: signal.Signals) -> None:
         # The whole group: where the launcher stays between the two, neither may be left.

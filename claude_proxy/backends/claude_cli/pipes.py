@@ -43,6 +43,11 @@ class Pipes(asyncio.SubprocessProtocol):
         if stdin is not None and not stdin.is_closing():
             cast("asyncio.WriteTransport", stdin).write(data)
 
+    def end_input(self) -> None:
+        """Close its stdin, behind all that was written to it."""
+        if self._transport is not None and (stdin := self._transport.get_pipe_transport(0)) is not None:
+            stdin.close()
+
     def release(self) -> None:
         """Close what is left of the pipes, once the process has ended: something it started may hold them open."""
         if self._transport is not None:

@@ -19,6 +19,7 @@ from claude_proxy.errors import ProxyError, Unavailable, UpstreamError
 _log = logging.getLogger("claude_proxy.cli")
 
 _MEMORY_SECONDS = 5.0
+_IDLE = (Phase.WARM, Phase.KEPT)
 
 
 @dataclass(slots=True)
@@ -303,6 +304,9 @@ class Pool:
         if member.stopping or member.child.gone:
             return
         member.stopping = True
+        state = member.state
+        # One that is still starting would first do all of that, and one that holds calls would ask the model again.
+        idle = state.phase in _IDLE and not state.holds_calls and member.child.spoke and not member.child.spoiled
         self._set(member, Phase.LEAVING)
         assert self._group is not None
-        self._group.create_task(member.child.stop(), name=f"stop {member.state.id}")
+        self._group.create_task(member.child.stop(idle=idle), name=f"stop {state.id}")

@@ -13,6 +13,7 @@ import fake_claude
 import pytest
 from real_cli import MakeReal, Real, assistant, is_alive, until, user
 
+from claude_proxy.backends.claude_cli import child as child_module
 from claude_proxy.backends.claude_cli import policy, pool
 from claude_proxy.backends.claude_cli.child import Child
 from claude_proxy.canon.blocks import Text
@@ -312,3 +313,27 @@ async def test_a_line_that_cant_be_dealt_with_ends_its_child_and_nobody_waits(
             await fake.ask(user("hi"))
     assert "ZeroDivisionError" in caplog.text
     assert (await fake.ask(user("hi"))).text == "fine"
+
+
+async def test_an_idle_child_ends_with_its_input(make_fake: MakeReal) -> None:
+    """A signal would cost it more: it leaves by itself, with code 0."""
+    fake = await make_fake()
+    await fake.ask(user("hi"))
+    ((member,),) = [list(fake.backend._pool._members.values())]
+    fake.backend._pool.retire(member.state.id)
+    await until(lambda: not fake.pids())
+    assert member.child.returncode == 0
+
+
+async def test_an_idle_child_that_stays_is_ended_all_the_same(
+    make_fake: MakeReal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It isn't waited for: after its input its life is ended."""
+    monkeypatch.setattr(child_module, "_CLOSED_SECONDS", 0.05)
+    monkeypatch.setattr(child_module, "_TERM_SECONDS", 0.05)
+    fake = await make_fake("stubborn")
+    await fake.ask(user("hi"))
+    ((member,),) = [list(fake.backend._pool._members.values())]
+    fake.backend._pool.retire(member.state.id)
+    await until(lambda: not fake.pids())
+    assert member.child.returncode == -signal.SIGKILL
