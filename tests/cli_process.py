@@ -50,11 +50,11 @@ class Serving:
     output: str = ""
     started: float = field(default_factory=time.monotonic)
 
-    def wait_for(self, pattern: str) -> re.Match[str]:
-        """Read its output until a pattern is there."""
+    def wait_for(self, pattern: str, since: int = 0) -> re.Match[str]:
+        """Read its output until a pattern is there, ``since`` a place in it."""
         deadline = time.monotonic() + _PATIENCE
         assert self.process.stdout is not None
-        while not (match := re.search(pattern, self.output, re.MULTILINE)):
+        while not (match := re.compile(pattern, re.MULTILINE).search(self.output, since)):
             ready, _, _ = select.select([self.process.stdout], [], [], deadline - time.monotonic())
             data = os.read(self.process.stdout.fileno(), 65536) if ready else b""
             assert data, f"{pattern!r} never came; there is:\n{self.output}"

@@ -172,6 +172,6 @@ async def _tell_readiness(backend: Backend) -> None:
         log.exception("%s can't say whether it is ready", backend.name)
         return
     if health.ready:
-        log.info("%s: ready, %s", backend.name, health.detail)
+        log.info("%s is ready: %s", backend.name, health.detail)
     else:
-        log.warning("%s: not ready, %s", backend.name, health.detail)
+        log.warning("%s isn't ready: %s", backend.name, health.detail)

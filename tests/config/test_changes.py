@@ -149,7 +149,7 @@ def test_rules_and_names_keep_every_backend() -> None:
     found = changed(
         claude_cli=replace(EVERYTHING.claude_cli, warm=0, max_processes=1, idle_seconds=1, plan_only=False),
         model_aliases={"gpt-4o": "sonnet"},
-        routing=Routing(prefer=(OTHER,), strategy="fill-first"),
+        routing=Routing(prefer=("openai-compatibility",), strategy="fill-first"),
         streaming=Streaming(keepalive_seconds=1),
         request_retry=0,
     )

@@ -95,7 +95,7 @@ def test_a_link_that_is_turned_as_home_manager_does(file: Path, told: Told, tmp_
         file.parent.mkdir(parents=True, exist_ok=True)
         put_in_place(file, lambda fresh, target=target: fresh.symlink_to(target))  # type: ignore[misc]
         wait_for(told, version(file))
-    target.write_text("more")
+    (tmp_path / "store" / "seventh" / "config.yaml").write_text("more")
     wait_for(told, version(file))
 
 

@@ -189,7 +189,7 @@ async def test_a_request_under_way_ends_as_it_began(start: Start) -> None:
             assert (old.closed, new.started) == (False, True)
             go_on.set()
             assert "old" in await streaming.text()
-        await running.heard.wait_for("ready, fine")
+        await running.heard.wait_for("claude-cli is ready: fine")
         await running.heard.wait_for("claude-cli is closed: the last request that it had is over")
         assert old.closed
 
@@ -321,7 +321,7 @@ async def test_a_log_that_can_not_be_opened_is_not_used(start: Start) -> None:
 async def test_a_bug_of_ours_leaves_the_server_as_it_was(start: Start) -> None:
     """And with a way to go on."""
     async with start() as running:
-        running.parts.make = None  # type: ignore[assignment]  # which can't be called
+        running.parts.make = lambda **_: 1 / 0
         await running.change("claude-cli: {path: /x}\n", "ERROR .*can't be taken; the configuration stays as it was")
         await running.change("strict: true\n", "INFO .*changed: strict")
 
@@ -355,7 +355,7 @@ async def test_it_is_told_whether_a_new_backend_is_ready(start: Start) -> None:
     async with start() as running:
         running.parts.make = partial(ScriptedBackend, state=Health(ready=False, detail="not signed in"))
         line = await running.change("claude-cli: {path: /x}\n", "ready")
-        assert line == "WARNING claude-cli: not ready, not signed in"
+        assert line == "WARNING claude-cli isn't ready: not signed in"
         running.parts.make = partial(ScriptedBackend, state=ValueError("?"))
         await running.change("claude-cli: {path: /y}\n", "ERROR claude-cli can't say whether it is ready")
         await running.change("strict: true\n", "INFO .*changed: strict")
