@@ -23,8 +23,8 @@ from claude_proxy.backends.claude_cli.features import Report, restricted
 from claude_proxy.backends.claude_cli.limits import Limits
 from claude_proxy.backends.claude_cli.pool import Lease, Pool
 from claude_proxy.backends.claude_cli.prediction import Preparation
+from claude_proxy.backends.claude_cli.signals import LoopEnded
 from claude_proxy.backends.claude_cli.transcript import Fingerprint
-from claude_proxy.backends.claude_cli.turns import LoopEnded
 from claude_proxy.canon.blocks import ToolUse
 from claude_proxy.canon.collect import Collector, Reply
 from claude_proxy.canon.events import STOP_REASONS, AnyEvent, BlockStart, MessageStart, MessageStop, Ping

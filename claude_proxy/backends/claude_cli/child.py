@@ -7,9 +7,7 @@ into ``calls`` until somebody answers them, everything that needs an answer at o
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -21,7 +19,7 @@ from claude_proxy.backends.claude_cli.binary import launcher
 from claude_proxy.backends.claude_cli.failures import Lost
 from claude_proxy.backends.claude_cli.limits import Limits
 from claude_proxy.backends.claude_cli.pipes import Pipes
-from claude_proxy.backends.claude_cli.turns import (
+from claude_proxy.backends.claude_cli.signals import (
     Answered,
     HistoryTaken,
     LoopEnded,
@@ -31,8 +29,8 @@ from claude_proxy.backends.claude_cli.turns import (
     ToolCalled,
     ToolsListed,
     TurnFailed,
-    Turns,
 )
+from claude_proxy.backends.claude_cli.turns import Turns
 from claude_proxy.canon.blocks import Json
 from claude_proxy.canon.events import AnyEvent, MessageStart, MessageStop
 from claude_proxy.errors import ProxyError, UpstreamError
@@ -41,8 +39,6 @@ from claude_proxy.framing import Lines, LineTooLong
 _log = logging.getLogger("claude_proxy.cli")
 
 _STDERR_KEPT = 4096
-_CLOSED_SECONDS = 1.0
-_TERM_SECONDS = 2.0
 _LISTED_AS = {"Agent": "Task"}
 """The one tool that the CLI lists by an older name, whoever serves it: Claude Code has it as a client."""
 
@@ -98,13 +94,12 @@ class Child:
             self._started.set()
             self._flush()
             await pipes.closed.wait()
-            await self._has_exited(_TERM_SECONDS)
+            await pipes.has_exited()
         finally:
             await asyncio.shield(self._reap())
 
     async def _reap(self) -> None:
-        if not self._pipes.exited.is_set():
-            await self._end()
+        await self._pipes.end()
         self._pipes.release()
         self.returncode = self._pipes.returncode
         _log.debug("child %s ended with %s", self.pid, self.returncode)
@@ -139,30 +134,8 @@ class Child:
         self.spoiled = True
         await self._started.wait()
         if self.pid is not None and not self._gone.is_set():
-            if idle:
-                self._pipes.end_input()
-            if not (idle and await self._has_exited(_CLOSED_SECONDS)):
-                await self._end()
+            await self._pipes.end(idle=idle)
             await self._gone.wait()
-
-    async def _end(self) -> None:
-        self._signal(signal.SIGTERM)
-        if not await self._has_exited(_TERM_SECONDS):
-            _log.warning("child %s ignores SIGTERM, killing it", self.pid)
-            self._signal(signal.SIGKILL)
-            await self._pipes.exited.wait()
-
-    async def _has_exited(self, seconds: float) -> bool:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._pipes.exited.wait()
-        return self._pipes.exited.is_set()
-
-    def _signal(self, number: signal.Signals) -> None:
-        # The whole group: where the launcher stays between the two, neither may be left.
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            if self.pid is not None:
-                os.killpg(self.pid, number)
 
     @property
     def gone(self) -> bool:
@@ -264,11 +237,11 @@ class Child:
                     self._take(sign)
         except LineTooLong as error:
             self._lose(f"the claude CLI wrote {error}")
-            self._signal(signal.SIGKILL)
+            self._pipes.signal(signal.SIGKILL)
         except Exception:  # noqa: BLE001  # whatever it is, nobody may wait for this child for ever
             _log.exception("what child %s wrote can't be dealt with", self.pid)
             self._lose("what the claude CLI wrote can't be dealt with")
-            self._signal(signal.SIGKILL)
+            self._pipes.signal(signal.SIGKILL)
 
     def _read_errors(self, data: bytes) -> None:
         self._stderr += data

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
+import os
+import signal
 from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
+_log = logging.getLogger("claude_proxy.cli")
+
 _OUTPUT, _ERRORS = 1, 2
+_CLOSED_SECONDS = 1.0
+_TERM_SECONDS = 2.0
 
 
 class Pipes(asyncio.SubprocessProtocol):
@@ -43,10 +51,36 @@ class Pipes(asyncio.SubprocessProtocol):
         if stdin is not None and not stdin.is_closing():
             cast("asyncio.WriteTransport", stdin).write(data)
 
-    def end_input(self) -> None:
-        """Close its stdin, behind all that was written to it."""
-        if self._transport is not None and (stdin := self._transport.get_pipe_transport(0)) is not None:
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the whole group: where the launcher stays between the two, neither may be left."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if self._transport is not None and not self.exited.is_set():
+                os.killpg(self._transport.get_pid(), number)
+
+    async def end(self, *, idle: bool = False) -> None:
+        """End the process, and return when it is gone.
+
+        An ``idle`` one ends by itself when its input does, which costs it least. Any other would go on with its turn:
+        it gets SIGTERM, as does an idle one that is still there a second later, and after two more seconds SIGKILL.
+        """
+        if self._transport is None or self.exited.is_set():
+            return
+        if idle and (stdin := self._transport.get_pipe_transport(0)) is not None:
             stdin.close()
+            if await self.has_exited(_CLOSED_SECONDS):
+                return
+        self.signal(signal.SIGTERM)
+        if not await self.has_exited():
+            _log.warning("child %s ignores SIGTERM, killing it", self._transport.get_pid())
+            self.signal(signal.SIGKILL)
+            await self.exited.wait()
+
+    async def has_exited(self, seconds: float | None = None) -> bool:
+        """Say whether it is gone within ``seconds`` (two, unless told)."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_TERM_SECONDS if seconds is None else seconds):
+                await self.exited.wait()
+        return self.exited.is_set()
 
     def release(self) -> None:
         """Close what is left of the pipes, once the process has ended: something it started may hold them open."""

@@ -1,7 +1,7 @@
 """A child's stdout, line by line, to signals: the reply's events and everything else we must know. Pure.
 
 Two orders are followed. Of one reply: a turn begins when we ask, its events pass the grammar, and it ends at the
-first ``message_stop`` or with a :class:`TurnFailed`, whichever comes first; whatever the CLI does by itself after that
+first ``message_stop`` or with a ``TurnFailed``, whichever comes first; whatever the CLI does by itself after that
 (it goes on after ``max_tokens``, and repeats each block in an ``assistant`` line) is dropped. Of all messages:
 each user message is answered by one ``result`` line, in order, so that a late failure is charged to its own message.
 """
@@ -16,85 +16,22 @@ import msgspec
 
 from claude_proxy.backends.claude_cli.failures import SIGN_IN, failure
 from claude_proxy.backends.claude_cli.limits import Limits
+from claude_proxy.backends.claude_cli.signals import (
+    Answered,
+    HistoryTaken,
+    LoopEnded,
+    McpAsked,
+    Refused,
+    Signal,
+    ToolCalled,
+    ToolsListed,
+    TurnFailed,
+)
 from claude_proxy.canon.blocks import Json
 from claude_proxy.canon.codec import decode_event
-from claude_proxy.canon.events import AnyEvent, MessageDelta, MessageStop
+from claude_proxy.canon.events import MessageDelta, MessageStop
 from claude_proxy.canon.grammar import Grammar
 from claude_proxy.errors import ProxyError, UpstreamError
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """The child answered control request ``request_id``; ``error`` is its reason where it refused."""
-
-    request_id: str
-    response: Json
-    error: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class McpAsked:
-    """The child's MCP client wants something other than a tool call, and waits for the answer."""
-
-    request_id: str
-    method: str
-    rpc_id: int | str | None
-    params: Json
-
-
-@dataclass(frozen=True, slots=True)
-class ToolCalled:
-    """The child wants a client tool run, and waits for its result."""
-
-    request_id: str
-    rpc_id: int | str | None
-    tool_use_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """The child asked for something that we don't serve."""
-
-    request_id: str
-    subtype: str
-
-
-@dataclass(frozen=True, slots=True)
-class ToolsListed:
-    """The names of the tools that the child really offers the model."""
-
-    names: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
-class HistoryTaken:
-    """A history message is in the child's conversation; ``error`` where it refused it."""
-
-    error: ProxyError | None
-
-
-@dataclass(frozen=True, slots=True)
-class TurnFailed:
-    """The turn under way ended with ``error``; no event follows."""
-
-    error: ProxyError
-
-
-@dataclass(frozen=True, slots=True)
-class LoopEnded:
-    """The CLI is done with the message it was asked; ``failed`` where it ended badly after the reply was complete.
-
-    ``max_output_tokens`` and ``context_window`` by model, as far as the CLI told.
-    """
-
-    failed: bool
-    max_output_tokens: dict[str, int]
-    context_window: dict[str, int]
-
-
-Signal = (
-    Answered | McpAsked | ToolCalled | Refused | ToolsListed | HistoryTaken | TurnFailed | LoopEnded | Limits | AnyEvent
-)
 
 
 class _Line(msgspec.Struct):

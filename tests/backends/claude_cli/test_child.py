@@ -13,8 +13,7 @@ import fake_claude
 import pytest
 from real_cli import MakeReal, Real, assistant, is_alive, until, user
 
-from claude_proxy.backends.claude_cli import child as child_module
-from claude_proxy.backends.claude_cli import policy, pool
+from claude_proxy.backends.claude_cli import pipes, policy, pool
 from claude_proxy.backends.claude_cli.child import Child
 from claude_proxy.canon.blocks import Text
 from claude_proxy.canon.request import Tool
@@ -291,9 +290,9 @@ async def test_what_is_written_at_once_arrives_in_one_piece(make_fake: MakeReal)
     first = await fake.ask(user("hi"))
     ((member,),) = [list(fake.backend._pool._members.values())]
     pieces: list[bytes] = []
-    pipes = member.child._pipes
+    way = member.child._pipes
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipes, "write", pieces.append)
+        patch.setattr(way, "write", pieces.append)
         member.child.write(b"1\n")
         member.child.write(b"2\n", b"3\n")
         assert pieces == []
@@ -329,8 +328,8 @@ async def test_an_idle_child_that_stays_is_ended_all_the_same(
     make_fake: MakeReal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It isn't waited for: after its input its life is ended."""
-    monkeypatch.setattr(child_module, "_CLOSED_SECONDS", 0.05)
-    monkeypatch.setattr(child_module, "_TERM_SECONDS", 0.05)
+    monkeypatch.setattr(pipes, "_CLOSED_SECONDS", 0.05)
+    monkeypatch.setattr(pipes, "_TERM_SECONDS", 0.05)
     fake = await make_fake("stubborn")
     await fake.ask(user("hi"))
     ((member,),) = [list(fake.backend._pool._members.values())]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from claude_proxy.backends.claude_cli.failures import Lost
 from claude_proxy.backends.claude_cli.limits import Limits
-from claude_proxy.backends.claude_cli.turns import (
+from claude_proxy.backends.claude_cli.signals import (
     Answered,
     HistoryTaken,
     LoopEnded,
@@ -21,8 +21,8 @@ from claude_proxy.backends.claude_cli.turns import (
     ToolCalled,
     ToolsListed,
     TurnFailed,
-    Turns,
 )
+from claude_proxy.backends.claude_cli.turns import Turns
 from claude_proxy.canon.blocks import Text
 from claude_proxy.canon.events import BlockStart, BlockStop, Event, MessageDelta, MessageStart, MessageStop, TextDelta
 from claude_proxy.canon.grammar import Grammar
