@@ -111,5 +111,6 @@ def explain(failure: Exception) -> tuple[int, str]:
     # Usage errors: Typer carries its own copy of Click in some versions, so they are told by their shape.
     if hasattr(failure, "format_message"):
         where = getattr(getattr(failure, "ctx", None), "command_path", "claude-proxy")
-        return 2, f"{failure.format_message().rstrip('.')}. See `{where} --help`."
+        what = failure.format_message()
+        return 2, f"{what}{'' if what.endswith(('.', '?')) else '.'} See `{where} --help`."
     return 1, f"{type(failure).__name__}: {failure}. This is a bug; --debug shows where."

@@ -84,7 +84,7 @@ def _connect(where: Place, seconds: float) -> http.client.HTTPConnection:
     try:
         connection.connect()
     except ConnectionRefusedError as error:
-        raise NoServer(f"no server runs at {where.url}: start it with `claude-proxy serve`") from error
+        raise NoServer(f"no server at {where.url}: start it with `claude-proxy serve`") from error
     except ssl.SSLCertVerificationError as error:
         reason = error.verify_message.rstrip(".")
         raise NoServer(

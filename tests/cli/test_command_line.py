@@ -83,7 +83,7 @@ def test_debug_shows_the_traceback(tmp_path: Path, arguments: tuple[str, ...]) -
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("nope",), "No such command 'nope'."),
+        (("nope",), "No such command 'nope'. See"),
         (("serve", "--nope"), "No such option: --nope"),
         (("serve", "--port", "99999"), "'--port'"),
         (("serve", "--log-format", "xml"), "xml"),
@@ -121,6 +121,7 @@ def test_a_mistake_in_the_file_is_one_line_however_long(tmp_path: Path) -> None:
         (FileNotFoundError(2, "No such file", "cert.pem"), 1, "No such file: cert.pem"),
         (OSError("odd"), 1, "odd"),
         (typer.BadParameter("not that"), 2, "Invalid value: not that. See `claude-proxy --help`."),
+        (typer.BadParameter("that?"), 2, "Invalid value: that? See `claude-proxy --help`."),
         (ValueError("odd"), 1, "ValueError: odd. This is a bug; --debug shows where."),
     ],
 )

@@ -128,4 +128,4 @@ def test_without_server_and_cli_it_says_how_to_start_the_server(command: Command
     done = command("models", "--port", nowhere, "--config", "config.yaml")
 
     assert (done.code, done.out) == (1, "")
-    assert done.err == f"error: no server runs at http://127.0.0.1:{nowhere}: start it with `claude-proxy serve`\n"
+    assert done.err == f"error: no server at http://127.0.0.1:{nowhere}: start it with `claude-proxy serve`\n"

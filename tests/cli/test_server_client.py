@@ -94,7 +94,7 @@ async def test_nobody_there_says_how_to_start() -> None:
         pass
     said = await refused(Place("127.0.0.1", server.port), NoServer)
 
-    assert said == f"no server runs at http://127.0.0.1:{server.port}: start it with `claude-proxy serve`"
+    assert said == f"no server at http://127.0.0.1:{server.port}: start it with `claude-proxy serve`"
 
 
 async def test_another_server_on_the_port_is_not_ours() -> None:

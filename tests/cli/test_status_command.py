@@ -191,7 +191,7 @@ def test_a_stopped_server_says_how_to_start_it(command: Command, tmp_path: Path,
         "  claude-cli/work  not signed in: run `claude-proxy login --profile work`\n"
         "\n"
     )
-    assert done.err == f"error: no server runs at http://127.0.0.1:{nowhere}: start it with `claude-proxy serve`\n"
+    assert done.err == f"error: no server at http://127.0.0.1:{nowhere}: start it with `claude-proxy serve`\n"
 
 
 async def test_json_of_a_stopped_server_has_the_same_keys(command: Command, tmp_path: Path, nowhere: int) -> None:
