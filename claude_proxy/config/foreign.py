@@ -89,6 +89,7 @@ _BY_ADVICE: dict[str, tuple[str, ...]] = {
         "gpt-image-2-base-model",
         "openai-compatibility.api-key-entries.weight",
         "openai-compatibility.models.display-name",
+        "openai-compatibility.models.force-mapping",
         "openai-compatibility.models.image",
         "openai-compatibility.models.input-modalities",
         "openai-compatibility.models.is-compat",
