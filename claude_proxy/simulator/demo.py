@@ -36,6 +36,11 @@ _COMMON_IN_TOOL_NAMES = _word_set(
     "a add by call create current delete do edit fetch find for get in list lookup make mcp my of open put read "
     "run search set show the to tool update use write"
 )
+_ACTING = _word_set(
+    "args argv bash cmd code command content contents directory dir exec execute file filename kill path patch "
+    "process replace script shell sql stdin terminal uri url write"
+)
+"""Words in a tool's name or in its arguments' that say that it acts on the client's machine, or anywhere else."""
 
 
 def answer(body: Json) -> Reply:
@@ -97,16 +102,28 @@ def _names(prompt: str, *, but: frozenset[str] = frozenset()) -> list[str]:
     return list(found)
 
 
+def _parts(name: str) -> frozenset[str]:
+    """Give the words that a name is made of."""
+    return frozenset(part.lower() for part in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+", name))
+
+
 def _words(tool: Json) -> frozenset[str]:
-    """Give the words that a tool's name is made of, the telling ones only."""
-    parts = re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+", tool["name"])
-    return frozenset(part.lower() for part in parts) - _COMMON_IN_TOOL_NAMES
+    """Give the telling words of a tool's name."""
+    return _parts(tool["name"]) - _COMMON_IN_TOOL_NAMES
+
+
+def _acts(tool: Json) -> bool:
+    """Tell whether a tool may do harm with words that nobody chose: an agent really runs what it is told here."""
+    names = (tool["name"], *(tool["input_schema"].get("properties") or ()))
+    return any(_parts(name) & _ACTING for name in names)
 
 
 def _meant(tool: Json, prompt: str) -> bool:
     name = re.escape(tool["name"])
     if re.search(rf"\b(?:call|use|using|invoke|try|run)\s+(?:the\s+|my\s+)?[`'\"]?{name}\b", prompt, re.IGNORECASE):
         return True
+    if _acts(tool):
+        return False
     words = _words(tool)
     return bool(words) and words <= frozenset(re.findall(r"[a-z]+|\d+", prompt.lower()))
 
@@ -119,7 +136,8 @@ def _called(body: Json) -> Reply | None:
     meant = [tool for tool in tools if _meant(tool, prompt)]
     asked = _ASKS_FOR_TOOLS.search(prompt)
     if not meant and asked:
-        meant = tools if asked[1] else tools[:1]
+        harmless = [tool for tool in tools if not _acts(tool)]
+        meant = harmless if asked[1] else harmless[:1]
     calls = list(chain.from_iterable(_calls(tool, body) for tool in meant))[:_MOST_CALLS]
     if (body.get("tool_choice") or {}).get("disable_parallel_tool_use"):
         del calls[1:]
@@ -128,7 +146,8 @@ def _called(body: Json) -> Reply | None:
 
 def _calls(tool: Json, body: Json) -> list[tuple[str, Json]]:
     """Give the calls of one tool: as many as the prompt names things to call it for, at least one."""
-    schema, names = tool["input_schema"], _names(_prompt(body), but=_words(tool) | {tool["name"].lower()})
+    schema = tool["input_schema"]
+    names = [] if _acts(tool) else _names(_prompt(body), but=_words(tool) | {tool["name"].lower()})
     slots = _slots(schema)
     single = (body.get("tool_choice") or {}).get("disable_parallel_tool_use") or not slots
     count = 1 if single else max(1, min(_MOST_CALLS, len(names) // slots))

@@ -113,7 +113,7 @@ def test_tool_of_two_strings_is_called_once() -> None:
     [
         ("call get_weather", ["get_weather"]),
         ("Please use the currentTime now", ["currentTime"]),
-        ("use the tools", ["get_weather", "currentTime", "Read"]),
+        ("use the tools", ["get_weather", "currentTime"]),
         ("call a tool", ["get_weather"]),
         ("Read it for me", []),
         ("use Read", ["Read"]),
@@ -123,6 +123,25 @@ def test_tool_of_two_strings_is_called_once() -> None:
 def test_calls_what_is_meant(prompt: str, names: list[str]) -> None:
     """A tool is called by its name, by its telling words or when tools are asked for; else not."""
     assert [name for name, _ in calls(ask(prompt, WEATHER, TIME, READ))] == names
+
+
+SHELL = {
+    "name": "exec",
+    "input_schema": {"type": "object", "properties": {"command": {"type": "string"}}, "required": ["command"]},
+}
+
+
+@pytest.mark.parametrize(
+    "prompt", ["Exec the plan of Tuesday", 'Use any tools you like for "rm notes.txt"', 'The exec said "Reboot"']
+)
+def test_a_tool_that_acts_is_not_called_by_chance(prompt: str) -> None:
+    """An agent would really do it: words that happen to stand in a prompt must not become commands."""
+    assert calls(ask(prompt, SHELL)) == []
+
+
+def test_a_tool_that_acts_is_called_by_name_and_with_nobodys_words() -> None:
+    """A first try of an agent shall work, and harm nothing."""
+    assert calls(ask('Use the exec tool to "rm notes.txt"', SHELL)) == [("exec", {"command": "example"})]
 
 
 def test_no_tools_no_calls() -> None:
