@@ -1,4 +1,4 @@
-"""The responses that are kept: found at once by who goes on from them, on disk a moment later, gone in time.
+"""The responses that are kept: found at once by who goes on from them soon, on disk a moment later, gone in time.
 
 A disk that can't be written fails no request: responses wait in memory, as many as fit, and the log says so once.
 """
@@ -24,6 +24,10 @@ MOST_BYTES = 512_000_000
 MOST_WAITING_BYTES = 64_000_000
 """What may wait in memory where the disk can't be written; then the oldest go."""
 
+MOST_RECENT_BYTES = 4_000_000
+"""What of the latest ones stays in memory, too: who goes on from one mostly does so soon, and need not wait for a file.
+"""
+
 _DELAY_SECONDS = 0.05
 """How long writing waits: for the last bytes of the answer, and for others to be written with it."""
 _SWEEP_SECONDS = 3600.0
@@ -47,17 +51,21 @@ class ResponseStore:
         days: int = 30,
         most_bytes: int = MOST_BYTES,
         most_waiting_bytes: int = MOST_WAITING_BYTES,
+        most_recent_bytes: int = MOST_RECENT_BYTES,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.days = days
         self._path = path
         self._most_bytes = most_bytes if path is not None else most_waiting_bytes
         self._most_waiting_bytes = most_waiting_bytes
+        self._most_recent_bytes = most_recent_bytes
         self._clock = clock
         self._database: Database | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="responses")
         # What isn't on disk yet, oldest first; the thread takes it from there.
         self._waiting: dict[str, Record] = {}
+        # The latest of those that are on disk, oldest first.
+        self._recent: dict[str, Record] = {}
         self._lock = threading.Lock()
         self._failing = False
         self._writing: asyncio.TimerHandle | None = None
@@ -96,14 +104,14 @@ class ResponseStore:
 
     async def body(self, response_id: str, client: str) -> bytes | None:
         """Give a response's JSON, ``None`` where this client has none of that id. Raises ``Unavailable``."""
-        record = self._waits(response_id, client)
+        record = self._in_memory(response_id, client)
         if record is not None:
             return record.body
         return await self._asked(lambda database: database.body(response_id, client, self._since()))
 
     async def conversation(self, response_id: str, client: str) -> Conversation | None:
         """Give the conversation up to a response; as :meth:`body`."""
-        record = self._waits(response_id, client)
+        record = self._in_memory(response_id, client)
         if record is not None:
             return Conversation((*record.earlier, *record.input), record.output)
         return await self._asked(lambda database: database.conversation(response_id, client, self._since()))
@@ -111,15 +119,25 @@ class ResponseStore:
     async def delete(self, response_id: str, client: str) -> bool:
         """Forget a response; say whether this client had it. Raises ``Unavailable`` where the disk keeps it."""
         with self._lock:
-            waited = self._waits(response_id, client) is not None
-            if waited:
-                del self._waiting[response_id]
+            had = self._in_memory(response_id, client) is not None
+            if had:
+                self._forget(response_id)
         # It may be on its way to the disk at this moment: the thread takes it off there after it has put it on.
-        return await self._asked(lambda database: database.delete(response_id, client)) or waited
+        gone = await self._asked(lambda database: database.delete(response_id, client))
+        with self._lock:
+            # So it is in memory again by now.
+            if had:
+                self._forget(response_id)
+        return gone or had
 
-    def _waits(self, response_id: str, client: str) -> Record | None:
-        record = self._waiting.get(response_id)
-        return record if record is not None and record.client == client else None
+    def _forget(self, response_id: str) -> None:
+        self._waiting.pop(response_id, None)
+        self._recent.pop(response_id, None)
+
+    def _in_memory(self, response_id: str, client: str) -> Record | None:
+        record = self._waiting.get(response_id) or self._recent.get(response_id)
+        mine = record is not None and record.client == client and record.created >= self._since()
+        return record if mine else None
 
     def _since(self) -> float:
         return self._clock() - self.days * _DAY_SECONDS if self.days else float("inf")
@@ -166,7 +184,10 @@ class ResponseStore:
         with self._lock:
             for record in records:
                 if self._waiting.get(record.id) is record:
-                    del self._waiting[record.id]
+                    self._recent[record.id] = self._waiting.pop(record.id)
+            size = sum(record.size for record in self._recent.values())
+            while size > self._most_recent_bytes:
+                size -= self._recent.pop(next(iter(self._recent))).size
 
     def _sweep(self) -> None:
         try:

@@ -72,6 +72,36 @@ async def test_it_is_found_at_once_and_after_it_was_written(make: Make, path: Pa
     assert rows(path)["responses"] == ["a", "b"]
 
 
+async def test_the_latest_are_found_without_a_look_at_the_file(make: Make, path: Path) -> None:
+    """Who goes on soon doesn't wait for the disk either; who is late does, and finds what isn't in memory any more."""
+    store = make(most_recent_bytes=250)
+    a, b, c = chain("a", "b", "c")
+    for one in (a, b, c):
+        store.keep(record(one.id, created=int(NOW), earlier=one.earlier))
+    await until(lambda: written(store))
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("DELETE FROM responses").close()
+    assert [await store.body(one, "me") is not None for one in "abc"] == [False, True, True]
+    found = await store.conversation("c", "me")
+    assert found is not None
+    assert texts(found.items) == ["a?", "a!", "b?", "b!", "c?", "c!"]
+    assert await store.body("c", "you") is None
+
+
+async def test_one_of_the_latest_is_deleted_and_grows_old_like_any_other(make: Make) -> None:
+    """In memory and on disk."""
+    store = make()
+    store.keep(record("a", created=int(NOW)))
+    store.keep(record("b", created=int(NOW) - DAY))
+    await until(lambda: written(store))
+    assert await store.delete("a", "you") is False
+    assert await store.delete("a", "me") is True
+    assert await store.body("a", "me") is None
+    assert await store.body("b", "me") is not None
+    store.days = 0
+    assert await store.body("b", "me") is None
+
+
 async def test_another_client_finds_nothing_early_or_late(make: Make) -> None:
     """Neither in memory nor on disk."""
     store = make()
@@ -165,7 +195,7 @@ async def test_days_may_change_and_0_keeps_none(make: Make, path: Path) -> None:
 
 async def test_the_oldest_go_where_it_is_too_much(make: Make, path: Path) -> None:
     """On disk."""
-    store = make(most_bytes=300_000)
+    store = make(most_bytes=300_000, most_recent_bytes=0)
     for number in range(10):
         store.keep(record(str(number), created=int(NOW) + number, output=(item("x" * 50_000),)))
     await until(lambda: written(store))
