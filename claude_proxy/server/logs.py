@@ -19,13 +19,19 @@ LogFormat = Literal["rich", "json"]
 
 _SECRET = re.compile(
     r"\b(sk-)[A-Za-z0-9_-]{6,}"
+    r"|\b((?:cp|xai|key)-|(?:gsk|hf|ghp|github_pat)_|AIza)[A-Za-z0-9_-]{20,}"
+    r"|(://[^/\s:@'\"]*:)[^/\s@'\"]+(?=@)"  # a proxy's password
     r"|(\bBearer\s+)[^\s'\",;]+"
     # The quotes may be escaped, any number of times: JSON in JSON.
-    r"|(\b(?:x-api-key|api[-_]key|authorization)\\*['\"]?\s*[:=]\s*\\*['\"]?(?:Basic\s+)?)(?!Bearer\b)[^\s'\",;\\]+",
+    r"|(\b(?:x-api-key|api[-_]key|authorization|(?:\w+_)?(?:token|secret|password))\\*['\"]?\s*[:=]\s*\\*['\"]?(?:Basic\s+)?)(?!Bearer\b)[^\s'\",;\\]+",
     re.IGNORECASE,
 )
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_CONTROL_BUT_LINES = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+_UNSEEN = r"\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff"
+"""What acts on a terminal, ends a line for some reader, or hides or turns around what stands beside it."""
+
+_CONTROL = re.compile(rf"[\x00-\x1f{_UNSEEN}]")
+_CONTROL_BUT_LINES = re.compile(rf"[\x00-\x08\x0b-\x1f{_UNSEEN}]")
+_CONTROL_IN_JSON = re.compile(rf"[{_UNSEEN}]")
 
 
 def set_up_logging(log_format: LogFormat, level: int | str = logging.INFO, stream: TextIO | None = None) -> None:
@@ -71,7 +77,9 @@ class _Formatter(logging.Formatter):
         return super().formatMessage(record)
 
     def format(self, record: logging.LogRecord) -> str:
-        return masked(_CONTROL_BUT_LINES.sub(_escaped, super().format(record)))
+        text = masked(_CONTROL_BUT_LINES.sub(_escaped, super().format(record)))
+        # What a failure says may have lines of its own: none of them may pass for a record.
+        return text.replace("\n", "\n    ")
 
 
 class _JsonFormatter(_Formatter):
@@ -90,7 +98,8 @@ class _JsonFormatter(_Formatter):
         entry |= getattr(record, "fields", {})
         if record.exc_info:
             entry["traceback"] = self.formatException(record.exc_info)
-        return msgspec.json.encode({key: _clean(value) for key, value in entry.items()}).decode()
+        text = msgspec.json.encode({key: _clean(value) for key, value in entry.items()}).decode()
+        return _CONTROL_IN_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def _clean(value: object) -> object:

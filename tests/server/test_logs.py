@@ -6,6 +6,7 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from typing import Literal
 
 import pytest
 
@@ -43,6 +44,12 @@ def restored() -> Iterator[None]:
         ("'x-api-key': 'abc', 'a': 1", "'x-api-key': '***', 'a': 1"),
         ("api_key=abc def", "api_key=*** def"),
         ("authorization: Basic", "authorization: ***"),
+        ("use cp-9k2_fD83jdk3-29dkeJd93kdOe2jd9Ak to come in", "use cp-*** to come in"),
+        ("a gsk_abcdefghijklmnopqrstuvwxyz", "a gsk_***"),
+        ("CLAUDE_CODE_OAUTH_TOKEN=abc", "CLAUDE_CODE_OAUTH_TOKEN=***"),
+        ('{"password": "abc"}', '{"password": "***"}'),
+        ("socks5://me:hunter2@proxy:1080/", "socks5://me:***@proxy:1080/"),
+        ("'max_tokens': 100, http://127.0.0.1:80/a@b", "'max_tokens': 100, http://127.0.0.1:80/a@b"),
         ("a risk-free sentence about a bearer", "a risk-free sentence about a bearer"),
     ],
 )
@@ -102,6 +109,33 @@ def test_a_line_for_people_can_not_be_forged() -> None:
     assert line.endswith(r"INFO claude_proxy.test: one\ntwo \x1b[31mred sk-***")
 
 
+NASTY = "a\r\nb\x00\x1b[2J\x9b1m\u2028\u2029\x85\u202ec\u200bd\u2066\ufeff"
+
+
+@pytest.mark.parametrize("log_format", ["rich", "json"])
+def test_nothing_that_a_client_says_acts_on_who_reads_the_log(log_format: Literal["rich", "json"]) -> None:
+    """Line ends of any kind, terminals' controls, text that turns around or hides what stands beside it."""
+    stream = io.StringIO()
+    set_up_logging(log_format, logging.INFO, stream)
+    LOG.info("model=%s", NASTY, extra={"fields": {"model": NASTY}})
+    (line,) = stream.getvalue().splitlines()
+    assert line.isascii()
+    assert line.isprintable()
+
+
+def test_a_failure_s_own_lines_can_not_pass_for_records() -> None:
+    """They are set in, as no record is."""
+    stream = io.StringIO()
+    set_up_logging("rich", logging.INFO, stream)
+    try:
+        _fail("odd\n2026-01-01 00:00:00,000 INFO claude_proxy.access: GET /forged 200")
+    except ValueError:
+        LOG.exception("failed")
+    first, *rest = stream.getvalue().splitlines()
+    assert first.endswith("failed")
+    assert all(line.startswith("    ") for line in rest)
+
+
 def test_a_traceback_for_people_has_its_lines() -> None:
     """A traceback is read line by line, masked all the same."""
     stream = io.StringIO()
@@ -110,7 +144,7 @@ def test_a_traceback_for_people_has_its_lines() -> None:
         _fail("sk-abcdefgh")
     except ValueError:
         LOG.exception("failed")
-    assert stream.getvalue().splitlines()[-1] == "ValueError: sk-***"
+    assert stream.getvalue().splitlines()[-1] == "    ValueError: sk-***"
 
 
 def test_on_a_terminal_rich_writes() -> None:
