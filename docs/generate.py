@@ -85,7 +85,8 @@ def spelt(signature: str) -> str:
     """Give an option with what it takes: ``--log-format rich|json``, ``--port NUMBER``."""
     signature = re.sub(r" (?:<bool>|BOOLEAN)", "", signature)
     taken = re.sub(r"[<\[](?:int|integer|float)(?: range)?[>\]]|INTEGER(?: RANGE)?|FLOAT", "NUMBER", signature)
-    return re.sub(r"[<\[]([\w-]+(?:\|[\w-]+)+)[>\]]", r"\1", taken)
+    once = re.sub(r" <list\[\w+\]>$|\.\.\.$", "", taken)
+    return re.sub(r"[<\[]([\w-]+(?:\|[\w-]+)+)[>\]]", r"\1", once)
 
 
 def meant(text: str) -> str:

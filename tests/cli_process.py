@@ -28,13 +28,13 @@ def environment(home: Path, **more: str) -> dict[str, str]:
     }
 
 
-def run(*arguments: str, home: Path, **more: str) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end."""
+def run(*arguments: str, home: Path, given: str = "", **more: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end; ``given`` is what is piped into it."""
     return subprocess.run(
         [*COMMAND, *arguments],
         env=environment(home, **more),
         cwd=home,
-        stdin=subprocess.DEVNULL,
+        input=given,
         capture_output=True,
         text=True,
         timeout=_PATIENCE,

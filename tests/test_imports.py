@@ -64,6 +64,7 @@ ALLOWED = {
         "errors",
         "config",
         "credentials",
+        "system_keyring",
         "files",
         "service",
         "ledger",
@@ -73,6 +74,16 @@ ALLOWED = {
         "backends.claude_cli.argv",
         "backends.claude_cli.binary",
     ),
+    # A key is checked as the backend that it is for would use it.
+    "cli.key_check": (
+        "errors",
+        "config",
+        "backends.http",
+        "backends.anthropic.entries",
+        "backends.anthropic.headers",
+        "backends.openai.entries",
+    ),
+    "cli.login_key": ("errors", "config", "credentials", "system_keyring", "backends.http.check"),
     "cli.serve": (
         "errors",
         "config",
