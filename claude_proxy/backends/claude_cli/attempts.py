@@ -154,7 +154,9 @@ class Run:
         opening = transcript.fingerprint(model, system, task.tools, client=self.call.client)
         held = opening.then(task.messages[:-1])
         told = Preparation(opening.key, system, task.tools, task.plan.settings)
-        lease = await pool.claim(self._pool_model(model), None if results is None else held.key, told)
+        # Without keys, what a client asks with tells it from others.
+        client = self.call.client or told.key
+        lease = await pool.claim(self._pool_model(model), None if results is None else held.key, told, client=client)
         claimed = time.monotonic()
         timings.setdefault("queue", claimed - started)
         lease.child.on_loop_ended = partial(self._loop_ended, lease.id)

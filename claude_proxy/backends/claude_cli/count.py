@@ -33,11 +33,11 @@ async def count_tokens(shared: Shared, call: Call, *, sign_in: str) -> int:
     try:
         request = await _prepare(shared, call)
         try:
-            return await _count(shared, request, sign_in)
+            return await _count(shared, request, sign_in, call.client)
         except UnknownModel:
             if call.strict or not shared.known.learn_missing(request.model, time.monotonic()):
                 raise
-            return await _count(shared, await _prepare(shared, call), sign_in)
+            return await _count(shared, await _prepare(shared, call), sign_in, call.client)
     except NotSignedIn:
         shared.signed_out()
         raise
@@ -53,28 +53,28 @@ async def _prepare(shared: Shared, call: Call) -> Request:
     return restricted(request, report.off, report.version)[0] if report else request
 
 
-async def _count(shared: Shared, request: Request, sign_in: str) -> int:
+async def _count(shared: Shared, request: Request, sign_in: str, client: str) -> int:
     yardsticks = shared.known.yardsticks
-    parts = await _measured(shared, request, sign_in)
+    parts = await _measured(shared, request, sign_in, client)
     if not request.tools:
         yardsticks[request.model] = parts.tools
         return parts.system + parts.messages
     if request.model not in yardsticks:
-        alone = await _measured(shared, Request(model=request.model, messages=()), sign_in)
+        alone = await _measured(shared, Request(model=request.model, messages=()), sign_in, client)
         yardsticks[request.model] = alone.tools
     return parts.system + parts.messages + max(0, parts.tools - yardsticks[request.model])
 
 
-async def _measured(shared: Shared, request: Request, sign_in: str) -> Parts:
+async def _measured(shared: Shared, request: Request, sign_in: str, client: str) -> Parts:
     try:
-        return await _measured_once(shared, request, sign_in)
+        return await _measured_once(shared, request, sign_in, client)
     except Lost:  # the child, or its connection: nothing was spent
-        return await _measured_once(shared, request, sign_in)
+        return await _measured_once(shared, request, sign_in, client)
 
 
-async def _measured_once(shared: Shared, request: Request, sign_in: str) -> Parts:
+async def _measured_once(shared: Shared, request: Request, sign_in: str, client: str) -> Parts:
     listed, _ = tools.listing((*request.tools, YARDSTICK))
-    lease = await shared.pool.claim(shared.known.catalog.shortest(request.model) + COUNTING)
+    lease = await shared.pool.claim(shared.known.catalog.shortest(request.model) + COUNTING, client=client)
     seconds = shared.config.first_byte_seconds
     try:
         async with asyncio.timeout(seconds):

@@ -2,7 +2,7 @@
 
 A child is *warm* (nobody's yet: blank, or *prepared* with the system prompt and tools that its model was last asked
 with), *busy* (a turn runs), *kept* (its conversation may go on) or *leaving* (being ended; it counts until it is gone).
-Requests wait in order; only one that finds its own conversation's child overtakes.
+Requests wait in the order in which they are given; only one that finds its own conversation's child overtakes.
 """
 
 from __future__ import annotations

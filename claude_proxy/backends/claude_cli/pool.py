@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from claude_proxy.backends.claude_cli import policy
 from claude_proxy.backends.claude_cli.backoff import Backoff
 from claude_proxy.backends.claude_cli.child import Child
+from claude_proxy.backends.claude_cli.fair_queue import FairQueue
 from claude_proxy.backends.claude_cli.policy import ChildState, Lend, Phase, Retire, Rules, Spawn, Waiter
 from claude_proxy.backends.claude_cli.prediction import Prediction, Preparation
 from claude_proxy.errors import ProxyError, Unavailable, UpstreamError
@@ -29,7 +30,7 @@ class _Member:
     stopping: bool = False
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Waiting:
     waiter: Waiter
     preparation: Preparation | None
@@ -64,7 +65,7 @@ class Pool:
     """Why no child is lent any more."""
     clock: Callable[[], float] = time.monotonic
     _members: dict[int, _Member] = field(default_factory=dict)
-    _waiting: list[_Waiting] = field(default_factory=list)
+    _waiting: FairQueue[_Waiting] = field(default_factory=FairQueue)
     _ids: int = 0
     _prediction: Prediction = field(default_factory=Prediction)
     _backoff: Backoff = field(default_factory=Backoff)
@@ -92,9 +93,9 @@ class Pool:
         self.closed = self.closed or why
         self._started.set()
         for waiting in self._waiting:
+            self._waiting.remove(waiting)
             if not waiting.lease.done():
                 waiting.lease.set_exception(Unavailable(why))
-        self._waiting.clear()
 
     async def _run(self) -> None:
         try:
@@ -145,15 +146,20 @@ class Pool:
 
     # -- use ----------------------------------------------------------------------------------------------------------
 
-    async def claim(self, model: str, key: str | None = None, preparation: Preparation | None = None) -> Lease:
-        """Wait for a child: the one that keeps conversation ``key``, else a warm one of ``model``. In order."""
+    async def claim(
+        self, model: str, key: str | None = None, preparation: Preparation | None = None, *, client: str = ""
+    ) -> Lease:
+        """Wait for a child: the one that keeps conversation ``key``, else a warm one of ``model``.
+
+        In order where ``client`` is the same, in turn where it isn't.
+        """
         await self._started.wait()
         if self.closed:
             raise Unavailable(self.closed)
         self._ids += 1
         waiter = Waiter(self._ids, model, key, preparation.key if preparation else None)
         waiting = _Waiting(waiter, preparation, asyncio.get_running_loop().create_future())
-        self._waiting.append(waiting)
+        self._waiting.add(client, waiting)
         try:
             self._decide()
             return await asyncio.shield(waiting.lease)
@@ -246,8 +252,10 @@ class Pool:
                 self._stop(self._members[number])
             case Lend(child=number, waiter=waiter_id):
                 waiting = next(waiting for waiting in self._waiting if waiting.waiter.id == waiter_id)
-                self._waiting.remove(waiting)
-                waiting.lease.set_result(self._lend(number, self._members[number], waiting))
+                lease = self._lend(number, self._members[number], waiting)
+                # A child that only goes on takes nothing from those who wait, so it is no turn of its client's.
+                (self._waiting.remove if lease.continued else self._waiting.serve)(waiting)
+                waiting.lease.set_result(lease)
 
     def _lend(self, number: int, member: _Member, waiting: _Waiting) -> Lease:
         state = member.state
