@@ -1,7 +1,9 @@
 """The log in files."""
 
 import logging
+import resource
 import stat
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -63,6 +65,45 @@ def test_logging_writes_to_it(tmp_path: Path) -> None:
 
     assert (tmp_path / "x.log").read_text(encoding="utf-8") == "a\\udc80é\n"
     log.close()
+
+
+@pytest.fixture
+def full_at_10_bytes() -> Iterator[Callable[[], None]]:
+    """Let no file of this process grow above 10 bytes, until told that there is room again."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
+    yield lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_full_disk_costs_whole_lines_and_is_told_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], full_at_10_bytes: Callable[[], None]
+) -> None:
+    """Nothing is raised, no half a line stays, and with room the log goes on."""
+    log = LogFile(tmp_path / "x.log", 0)
+    for line in ("one\n", "this is too long\n", "and this\n"):
+        log.write(line)
+    full_at_10_bytes()
+    log.write("two\n")
+    log.close()
+
+    assert (tmp_path / "x.log").read_text() == "one\ntwo\n"
+    assert capsys.readouterr().err.count("lines are lost") == 1
+
+
+def test_a_next_file_that_can_not_be_made_is_tried_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where no more files can be opened, the log goes on when they can."""
+    log = LogFile(tmp_path / "x.log", 25)
+    log.write("one\n")
+    (tmp_path / "x.log.4").mkdir()
+    (tmp_path / "x.log.3").touch()
+    log.write("two\n")
+    (tmp_path / "x.log.4").rmdir()
+    log.write("three\n")
+    log.close()
+
+    assert (tmp_path / "x.log").read_text() == "three\n"
+    assert "lines are lost" in capsys.readouterr().err
 
 
 def test_it_is_where_the_platform_keeps_logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
