@@ -1,16 +1,18 @@
 # `make demo` and `make test` are all there is to know: each makes its own environment in .venv first.
-# Settings: PYTHON=/path/to/python3 (3.11 or later), WORKERS=4 (test processes), ARGS="--port 0" (for demo and bench).
+# Settings: PYTHON=/path/to/python3 (3.11 or later), WORKERS=4 (test processes), ARGS="--port 0" (for demo, bench
+# and fuzz), EXAMPLES=1000 (for fuzz).
 
 PYTHON ?= python3
 WORKERS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null | awk '{ print ($$1 > 2 ? $$1 : 2) }')
 ARGS ?=
+EXAMPLES ?= 1000
 
 VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
 PURE = $(shell $(PY) -c "import tomllib; print(','.join(tomllib.load(open('pyproject.toml', 'rb'))['tool']['claude-proxy']['pure']))")
 
-.PHONY: help demo test check docs bench clean
+.PHONY: help demo test check docs bench fuzz clean
 .DEFAULT_GOAL := help
 
 help:
@@ -19,6 +21,7 @@ help:
 	@echo "make check   linter, formatter, types, import rules"
 	@echo "make docs    writes what the documentation takes from the code (docs/generate.py)"
 	@echo "make bench   the benchmarks (benchmarks/run.py)"
+	@echo "make fuzz    tries EXAMPLES=1000 hostile inputs in each way, against the real CLI too (tests/fuzz)"
 	@echo "make clean   remove the environment and caches"
 
 demo: $(VENV)/.runtime
@@ -39,6 +42,9 @@ docs: $(VENV)/.runtime
 
 bench: $(VENV)/.development
 	$(PY) benchmarks/run.py $(ARGS)
+
+fuzz: $(VENV)/.development
+	FUZZ_EXAMPLES=$(EXAMPLES) $(PY) -m pytest tests/fuzz --timeout=0 $(ARGS)
 
 clean:
 	rm -rf $(VENV) .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis

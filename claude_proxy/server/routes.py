@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import msgspec
@@ -28,6 +28,7 @@ from claude_proxy.server.catalog import (
 )
 from claude_proxy.server.exchange import SERVER
 from claude_proxy.server.failures import wants_anthropic
+from claude_proxy.server.openapi import describe
 from claude_proxy.server.status import health_of, snapshot_of, status
 from claude_proxy.server.turns import Prepare, answer, count_tokens
 
@@ -68,6 +69,7 @@ def routes() -> list[web.RouteDef]:
         web.get("/readyz", ready),
         web.get("/api/status", show_status),
         web.get("/metrics", metrics),
+        web.get("/openapi.json", describe_api),
     ]
 
 
@@ -122,6 +124,17 @@ async def ready(request: web.Request) -> web.Response:
 async def show_status(request: web.Request) -> web.Response:
     """Tell of the server, its backends, the last failures and what was used."""
     return _json(await status(request.app[SERVER].now()))
+
+
+async def describe_api(request: web.Request) -> web.Response:
+    """Describe the endpoints, as OpenAPI does."""
+    del request
+    return _json(_description())
+
+
+@cache
+def _description() -> dict[str, Any]:
+    return describe(routes(), OPEN_PATHS)
 
 
 async def metrics(request: web.Request) -> web.Response:
