@@ -17,11 +17,12 @@ from aiohttp import web
 
 from claude_proxy.backends.base import Backend, Relayed, Turn
 from claude_proxy.config.schema import Config
-from claude_proxy.errors import ProxyError, RateLimited, Unavailable
+from claude_proxy.errors import ProxyError, Unavailable
 from claude_proxy.ledger.store import Ledger
 from claude_proxy.routing import Names
 from claude_proxy.server.leaving import Leaving
 from claude_proxy.server.metrics import Metrics
+from claude_proxy.server.places import Places
 from claude_proxy.store.responses import ResponseStore
 
 
@@ -116,7 +117,7 @@ class Exchanges:
     """All requests under way."""
 
     _open: set[Exchange] = field(default_factory=set)
-    _turns: int = 0
+    _places: Places = field(default_factory=Places)
     _idle: asyncio.Event = field(default_factory=asyncio.Event)
     _awaited: list[tuple[set[Exchange], asyncio.Event]] = field(default_factory=list)
     """Those whose end somebody waits for together, and how that is told."""
@@ -158,20 +159,17 @@ class Exchanges:
     @property
     def turns(self) -> int:
         """How many turns are under way."""
-        return self._turns
+        return self._places.taken
 
     @contextmanager
     def place(self, limit: int) -> Iterator[None]:
         """Hold one of ``limit`` places; raise ``RateLimited`` at once where all are taken."""
-        if self._turns >= limit:
-            raise RateLimited(
-                f"{limit} requests are under way, which is all that max-concurrent-requests allows", retry_after=1
-            )
-        self._turns += 1
+        self._places.take(limit)
+        began = monotonic()
         try:
             yield
         finally:
-            self._turns -= 1
+            self._places.leave(monotonic() - began)
 
     async def drain(self, seconds: float, hurry: asyncio.Event, *, grace_seconds: float) -> None:
         """Give what is open ``seconds`` to end (less when ``hurry`` is set), then fail it, and let that be told.
@@ -225,6 +223,8 @@ class Server:
     config_path: Path | None = None
     """The configuration's file, where there is one."""
     started_at: float = field(default_factory=time.time)
+    began: float = field(default_factory=monotonic)
+    """As ``started_at``, by a clock that nobody sets."""
     metrics: Metrics = field(default_factory=Metrics)
     failures: deque[Failure] = field(default_factory=lambda: deque(maxlen=_MOST_FAILURES))
     """The last ones, the latest first; in memory only."""

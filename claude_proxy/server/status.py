@@ -28,7 +28,7 @@ async def status(server: Server) -> Json:
         "version": __version__,
         "pid": os.getpid(),
         "started_at": server.started_at,
-        "uptime_seconds": round(time.time() - server.started_at, 1),
+        "uptime_seconds": round(time.monotonic() - server.began, 1),
         "demo": server.demo,
         "ready": any(backend["ready"] for backend in backends),
         "config": None if server.config_path is None else str(server.config_path),
