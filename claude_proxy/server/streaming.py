@@ -7,7 +7,8 @@ status; after it the dialect's error event, and then the end.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from time import monotonic
 
@@ -18,12 +19,18 @@ from claude_proxy.canon.events import MessageDelta, MessageStart, MessageStop
 from claude_proxy.canon.grammar import Grammar
 from claude_proxy.dialects.base import ReplyStream
 
+log = logging.getLogger(__name__)
+
 _HEADERS = {
     "Content-Type": "text/event-stream; charset=utf-8",
     "Cache-Control": "no-cache",
     "X-Accel-Buffering": "no",
 }
 
+
+_AT_ONCE = 32 << 10
+_UNREAD_SECONDS = 60.0
+"""How long a client may let what was sent lie: as long it holds a place and, maybe, a process from others."""
 
 _CLOSING = frozenset({MessageDelta, MessageStop})
 """Nothing but the end comes after these, and that at once."""
@@ -78,8 +85,9 @@ class Wire:
         async with self._turn:
             try:
                 await self.response.prepare(self._request)
+                frames = self._taken(frames)
                 # Without frames, too: then the headers go out alone.
-                await self.response.write(self._taken(frames))
+                await self._sent(self.response.write(frames), len(frames))
             except ConnectionError as error:
                 raise ClientGone from error
             self._written = monotonic()
@@ -89,9 +97,25 @@ class Wire:
         async with self._turn:
             try:
                 await self.response.prepare(self._request)
-                await self.response.write_eof(self._taken(b""))
+                frames = self._taken(b"")
+                await self._sent(self.response.write_eof(frames), len(frames))
             except ConnectionError as error:
                 raise ClientGone from error
+
+    async def _sent(self, sending: Awaitable[None], size: int) -> None:
+        """Wait until ``size`` bytes are sent; raise ``ClientGone`` where the client doesn't read on."""
+        transport = self._request.transport
+        if transport is None or transport.get_write_buffer_size() + size < _AT_ONCE:
+            # Nearly always: no timer for each delta.
+            await sending
+            return
+        try:
+            async with asyncio.timeout(_UNREAD_SECONDS):
+                await sending
+        except TimeoutError as error:
+            log.info("a client that doesn't read its answer is left after %g s", _UNREAD_SECONDS)
+            transport.abort()
+            raise ClientGone from error
 
     def _taken(self, frames: bytes) -> bytes:
         frames, self._held = self._held + frames, b""
