@@ -70,11 +70,15 @@ class ResponseStore:
         self._failing = False
         self._writing: asyncio.TimerHandle | None = None
         self._sweeping: asyncio.TimerHandle | None = None
+        self._swept: float | None = None
 
     def start(self) -> None:
         """Forget what is too old, now and every hour."""
+        now = self._clock()
+        # A clock that jumps ahead must not empty the store at once: it may be set right again.
+        self._swept = now if self._swept is None else min(now, self._swept + 2 * _SWEEP_SECONDS)
         if self._is_there():
-            self._thread.submit(self._sweep)
+            self._thread.submit(self._sweep, self._since(self._swept))
         self._sweeping = asyncio.get_running_loop().call_later(_SWEEP_SECONDS, self.start)
 
     async def close(self) -> None:
@@ -139,8 +143,9 @@ class ResponseStore:
         mine = record is not None and record.client == client and record.created >= self._since()
         return record if mine else None
 
-    def _since(self) -> float:
-        return self._clock() - self.days * _DAY_SECONDS if self.days else float("inf")
+    def _since(self, now: float | None = None) -> float:
+        now = self._clock() if now is None else now
+        return now - self.days * _DAY_SECONDS if self.days else float("inf")
 
     async def _run(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
@@ -189,9 +194,9 @@ class ResponseStore:
             while size > self._most_recent_bytes:
                 size -= self._recent.pop(next(iter(self._recent))).size
 
-    def _sweep(self) -> None:
+    def _sweep(self, since: float) -> None:
         try:
-            self._opened().expire(self._since())
+            self._opened().expire(since)
         except DATABASE_ERRORS as error:
             log.warning("old responses can't be taken out of %s (%s)", self._path, error)
 

@@ -183,6 +183,21 @@ async def test_what_is_too_old_is_not_found_and_goes(make: Make, path: Path) -> 
     await until(lambda: rows(path)["responses"] == ["new"])
 
 
+async def test_a_clock_that_jumps_ahead_deletes_nothing_that_is_young(make: Make, path: Path) -> None:
+    """Somebody sets it right again, and what was kept is found; also one that was set back keeps nothing for ever."""
+    times = [NOW]
+    store = make(clock=lambda: times[-1])
+    store.keep(record("young", created=int(NOW)))
+    store.keep(record("old", created=int(NOW - 30 * DAY + 3600)))
+    await until(lambda: written(store))
+    times.append(NOW + 400 * DAY)
+    store.start()
+    await until(lambda: rows(path)["responses"] == ["young"])
+    assert await store.body("young", "me") is None
+    times.append(NOW)
+    assert await store.body("young", "me")
+
+
 async def test_days_may_change_and_0_keeps_none(make: Make, path: Path) -> None:
     """Also what was kept before is found no more, and goes."""
     first = make()
