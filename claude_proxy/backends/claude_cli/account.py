@@ -16,10 +16,14 @@ _SECONDS = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An answer of ``claude auth status``. ``label`` is for people: the address or the way, and the plan."""
+    """An answer of ``claude auth status``. ``label`` is for people: the address or the way, and the plan.
+
+    ``problem`` is why it can't be known.
+    """
 
     signed_in: bool
     label: str | None = None
+    problem: str | None = None
 
 
 def config_dir(config: ClaudeCliConfig, profile: str) -> str | None:
@@ -44,7 +48,7 @@ def parse_account(output: bytes) -> Account:
 
 
 async def read_account(binary: str, env: Mapping[str, str]) -> Account:
-    """Ask the CLI who is signed in; a CLI that hangs or can't be run counts as not signed in."""
+    """Ask the CLI who is signed in; with a CLI that hangs or can't be run that is a problem of its own."""
     try:
         process = await asyncio.create_subprocess_exec(
             binary,
@@ -55,13 +59,13 @@ async def read_account(binary: str, env: Mapping[str, str]) -> Account:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
         )
-    except OSError:
-        return Account(signed_in=False)
+    except OSError as error:
+        return Account(signed_in=False, problem=f"the claude CLI can't be asked who is signed in: {error.strerror}")
     try:
         async with asyncio.timeout(_SECONDS):
             output, _ = await process.communicate()
     except TimeoutError:
-        return Account(signed_in=False)
+        return Account(signed_in=False, problem=f"the claude CLI doesn't say within {_SECONDS:g} s who is signed in")
     finally:
         if process.returncode is None:
             process.kill()

@@ -38,6 +38,8 @@ _MAX_REFUSALS = 3
 _KEEPABLE = frozenset({"end_turn", "tool_use"})
 """Replies after which the CLI waits for us. After others it may go on by itself, so their child is ended."""
 
+_REACTION_SECONDS = 20.0
+"""How long a child may say nothing at all to what it is told: it hangs, and hasn't asked the model yet."""
 
 _OPENING = frozenset({MessageStart, BlockStart, Ping})
 """What comes before the first content. Starting a spare now would keep a client waiting for that."""
@@ -162,7 +164,7 @@ class Run:
         lease.child.on_loop_ended = partial(self._loop_ended, lease.id)
         kept = False
         try:
-            with self._deadlines(lease.child) as answered:
+            with self._deadlines(lease) as answered:
                 if not lease.continued:
                     await conversation.begin(lease.child, task, prepared=lease.prepared)
                 elif results:
@@ -187,19 +189,26 @@ class Run:
                 pool.retire(lease.id)
 
     @contextmanager
-    def _deadlines(self, child: Child) -> Iterator[Callable[[], None]]:
+    def _deadlines(self, lease: Lease) -> Iterator[Callable[[], None]]:
         """Fail the turn when its first event or its end is late. Call what it gives at the first event."""
-        loop = asyncio.get_running_loop()
+        loop, child = asyncio.get_running_loop(), lease.child
+        child.heard = False
         first, whole = self.shared.config.first_byte_seconds, self.shared.config.turn_seconds
         timers = [
             loop.call_later(first, child.fail, UpstreamTimeout(f"the model gave no sign of life within {first:g} s")),
-            loop.call_later(whole, child.fail, UpstreamTimeout(f"the reply took longer than {whole:g} s")),
+            loop.call_later(whole, self._give_up, lease, whole),
+            loop.call_later(_REACTION_SECONDS, _expect_reaction, child),
         ]
         try:
             yield timers[0].cancel
         finally:
             for timer in timers:
                 timer.cancel()
+
+    def _give_up(self, lease: Lease, seconds: float) -> None:
+        """End a turn that is too long, and its child with it: a client that reads slowly may hear of it much later."""
+        lease.child.fail(UpstreamTimeout(f"the reply took longer than {seconds:g} s"))
+        self.shared.pool.retire(lease.id)
 
     def _keep(self, lease: Lease, asked: Fingerprint, reply: Reply) -> bool:
         """Keep the child for the conversation's next turn where the CLI waits for one; say whether it is kept."""
@@ -220,3 +229,8 @@ class Run:
         known.catalog = known.catalog.with_sizes(ended.max_output_tokens, ended.context_window)
         if ended.failed:
             self.shared.pool.retire(number)
+
+
+def _expect_reaction(child: Child) -> None:
+    if not child.heard:
+        child.fail(Lost("the claude CLI process doesn't react"))

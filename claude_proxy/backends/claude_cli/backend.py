@@ -65,6 +65,8 @@ class ClaudeCli:
     _config_dir: str | None = field(init=False, default=None)
     _reported_at: float = field(init=False, default=0.0)
     """When the plan's limits were last reported, in Unix seconds."""
+    _reported: float = field(init=False, default=0.0)
+    """The same by a clock that nobody sets."""
     _account: tuple[float, Account] | None = field(init=False, default=None)
     _report: Report | None = field(init=False, default=None)
     _report_due: float = field(init=False, default=0.0)
@@ -149,11 +151,11 @@ class ClaudeCli:
     def _note_limits(self, reported: Limits) -> None:
         self._shared.limits = reported
         self._shared.limit_headers = limits.limit_headers(reported)
-        self._reported_at = time.time()
+        self._reported_at, self._reported = time.time(), time.monotonic()
 
     def _signed_out(self) -> None:
         self._account = None
-        self._pool.retire_warm()
+        self._pool.retire_idle()
 
     # -- what it offers -----------------------------------------------------------------------------------------------
 
@@ -218,17 +220,21 @@ class ClaudeCli:
             await self._checked()
         except ProxyError as error:
             return Health(ready=False, detail=error.message)
-        if self._pool.closed:
-            return Health(ready=False, detail=self._pool.closed, version=binary.version)
+        if trouble := self._pool.trouble:
+            return Health(ready=False, detail=trouble, version=binary.version)
         account = await self._get_account(binary.path)
         if not account.signed_in:
-            return Health(ready=False, detail=f"not signed in: {sign_in(self.profile)}", version=binary.version)
-        return Health(ready=True, detail=f"claude CLI {binary.version}", account=account.label, version=binary.version)
+            why = account.problem or f"not signed in: {sign_in(self.profile)}"
+            return Health(ready=False, detail=why, version=binary.version)
+        # A window of one family of models leaves the others.
+        refused = self._refusal("")
+        detail = refused.message if refused else f"claude CLI {binary.version}"
+        return Health(ready=not refused, detail=detail, account=account.label, version=binary.version)
 
     async def _get_account(self, path: str) -> Account:
         async with self._account_lock:
             now = time.monotonic()
-            if self._account is None or now - self._account[0] > _ACCOUNT_SECONDS:
+            if self._account is None or self._account[1].problem or now - self._account[0] > _ACCOUNT_SECONDS:
                 self._account = (now, await read_account(path, self._account_environment()))
             return self._account[1]
 
@@ -260,7 +266,9 @@ class ClaudeCli:
         """Give the answer to a request that the plan doesn't pay for any more."""
         if not (self.config.plan_only and self._shared.plan_login):
             return None
-        return limits.refusal(self._shared.limits, model, reported_at=self._reported_at, now=time.time())
+        # A clock that is set back must not keep a plan refused whose window has long been reset.
+        now = max(time.time(), self._reported_at + time.monotonic() - self._reported)
+        return limits.refusal(self._shared.limits, model, reported_at=self._reported_at, now=now)
 
     async def count_tokens(self, call: Call) -> int:
         """Have the upstream count a request: the system prompt, the tools and the messages, each by itself.

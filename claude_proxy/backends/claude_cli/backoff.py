@@ -48,7 +48,8 @@ class Backoff:
         """A child has started well."""
         self._failures = 0
 
-    def check(self, now: float) -> None:
-        """Raise ``Unavailable`` where starting has failed so often that not even a request may try it now."""
-        if self._failures >= _BREAK_AFTER and self.due > now:
-            raise Unavailable(f"the claude CLI doesn't start: {self._reason}", retry_after=self.due - now)
+    def refusal(self, now: float) -> Unavailable | None:
+        """Give why not even a request may try a start now: it has failed too often."""
+        if self._failures < _BREAK_AFTER or self.due <= now:
+            return None
+        return Unavailable(f"the claude CLI doesn't start: {self._reason}", retry_after=self.due - now)

@@ -56,6 +56,8 @@ class Child:
         self.returncode: int | None = None
         self.spoke = False
         """It has written something we understand, so it did start."""
+        self.heard = False
+        """It has written something since this was last unset."""
         self.spoiled = False
         """It can't be used for another turn."""
         self.on_loop_ended: Callable[[LoopEnded], None] = lambda _: None
@@ -173,7 +175,7 @@ class Child:
             # Elsewhere than on Linux the launcher stays between the two.
             family = [process] if sys.platform == "linux" else [process, *process.children()]
             return sum(member.memory_info().rss for member in family)
-        except psutil.Error:
+        except (psutil.Error, OSError):  # the second where no more files can be opened
             return 0
 
     def prepare(self, system: str, listed: Sequence[Json]) -> None:
@@ -230,6 +232,7 @@ class Child:
     def _read_output(self, data: bytes) -> None:
         if self.gone:
             return
+        self.heard = True
         try:
             for line in self._lines.feed(data):
                 for sign in self.turns.feed(line):

@@ -206,11 +206,17 @@ class Pool:
         if member := self._members.get(number):
             self._stop(member)
 
-    def retire_warm(self) -> None:
-        """End all warm children: what they were started with (a sign-in, a binary) has changed."""
+    def retire_idle(self) -> None:
+        """End all children but the busy ones: the sign-in that they were started with is no good any more."""
         for member in list(self._members.values()):
-            if member.state.phase is Phase.WARM:
+            if member.state.phase in _IDLE:
                 self._stop(member)
+
+    @property
+    def trouble(self) -> str:
+        """Why nobody who needs a fresh child would get one now; empty: it would be started."""
+        refused = self._backoff.refusal(self.clock())
+        return self.closed or (refused.message if refused else "")
 
     def counts(self) -> dict[str, int]:
         """How many children are in each phase, and how many requests wait."""
@@ -288,7 +294,8 @@ class Pool:
         self._group.create_task(self._live(self._ids, member), name=f"child {self._ids}")
 
     def _make(self, model: str) -> Child:
-        self._backoff.check(self.clock())
+        if refused := self._backoff.refusal(self.clock()):
+            raise refused
         try:
             return self.make(model)
         except ProxyError as error:

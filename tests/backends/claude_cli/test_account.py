@@ -54,7 +54,9 @@ async def test_the_cli_is_asked_in_its_own_environment(tmp_path: Path) -> None:
 
 async def test_a_cli_that_cannot_be_run_is_not_signed_in(tmp_path: Path) -> None:
     """It is no failure of ours."""
-    assert await read_account(str(tmp_path / "none"), {}) == Account(signed_in=False)
+    account = await read_account(str(tmp_path / "none"), {})
+    assert not account.signed_in
+    assert account.problem == "the claude CLI can't be asked who is signed in: No such file or directory"
 
 
 async def test_a_cli_that_hangs_is_ended_and_not_signed_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,6 +65,8 @@ async def test_a_cli_that_hangs_is_ended_and_not_signed_in(tmp_path: Path, monke
     script = tmp_path / "claude"
     script.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 60\n")
     script.chmod(0o755)
-    assert await read_account(str(script), {"PATH": os.environ["PATH"]}) == Account(signed_in=False)
+    account = await read_account(str(script), {"PATH": os.environ["PATH"]})
+    assert not account.signed_in
+    assert "doesn't say" in (account.problem or "")
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
-
 from claude_proxy.backends.claude_cli.backoff import Backoff
-from claude_proxy.errors import Unavailable
 
 
 def test_a_start_waits_a_moment_after_a_child_was_lent() -> None:
@@ -45,12 +42,13 @@ def test_after_some_failures_requests_are_refused_until_the_next_try() -> None:
     backoff = Backoff()
     for _ in range(2):
         backoff.failed("no luck", 0.0)
-        backoff.check(0.0)
+        assert backoff.refusal(0.0) is None
     backoff.failed("no luck", 0.0)
-    with pytest.raises(Unavailable, match="no luck") as caught:
-        backoff.check(0.5)
-    assert caught.value.retry_after == backoff.due - 0.5
-    backoff.check(backoff.due)
+    refused = backoff.refusal(0.5)
+    assert refused is not None
+    assert "no luck" in refused.message
+    assert refused.retry_after == backoff.due - 0.5
+    assert backoff.refusal(backoff.due) is None
 
 
 def test_a_start_that_goes_well_ends_it() -> None:
@@ -59,4 +57,4 @@ def test_a_start_that_goes_well_ends_it() -> None:
     for _ in range(5):
         backoff.failed("no luck", 0.0)
     backoff.started()
-    backoff.check(0.0)
+    assert backoff.refusal(0.0) is None
