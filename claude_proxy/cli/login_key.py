@@ -20,7 +20,7 @@ from claude_proxy.cli.key_index import KeyIndex, index_path
 from claude_proxy.cli.login_usage import WrongUsage
 from claude_proxy.config.load import default_path, find, load
 from claude_proxy.config.schema import Config
-from claude_proxy.credentials import flaw
+from claude_proxy.credentials import Secret, flaw
 from claude_proxy.errors import ProxyError, Unauthorized, Unavailable
 from claude_proxy.system_keyring import PERSON_SECONDS, KeyringFailed, NoKeyring, SystemKeyring
 
@@ -56,16 +56,16 @@ def keep_key(path: Path | None, name: str, *, from_stdin: bool, with_check: bool
     _tell(config, where or default_path(), name, key, verdict)
 
 
-def _given(name: str, *, from_stdin: bool) -> str:
+def _given(name: str, *, from_stdin: bool) -> Secret:
     """Give the key that the user gives."""
     if not sys.stdin.isatty():
         if not from_stdin:
             raise WrongUsage("There is no terminal to ask for the key: pipe it in, with --key-stdin.")
         # What is no UTF-8 is no key either, and is told so below.
-        key = sys.stdin.buffer.read(_MOST_INPUT).decode(errors="replace").strip()
+        key = Secret(sys.stdin.buffer.read(_MOST_INPUT).decode(errors="replace").strip())
     else:
         try:
-            key = getpass.getpass(f"API key for {name} (not shown): ").strip()
+            key = Secret(getpass.getpass(f"API key for {name} (not shown): ").strip())
         except (EOFError, KeyboardInterrupt) as error:
             console.err().print()  # the prompt's line has no end yet
             raise ProxyError("no key was given; nothing was kept") from error
@@ -74,7 +74,7 @@ def _given(name: str, *, from_stdin: bool) -> str:
     return key
 
 
-def _checked(config: Config, name: str, key: str) -> Verdict | None:
+def _checked(config: Config, name: str, key: Secret) -> Verdict | None:
     """Ask the key's upstream, where it has one; raise ``Unauthorized`` where it is refused."""
     places = list(uses(config, f"keyring:{name}"))
     upstream = upstream_of(places, key)

@@ -1,5 +1,6 @@
 """``login`` as a command: the official CLI signs in, and we say who; keys are asked for without echo."""
 
+import contextlib
 import os
 import pty
 import signal
@@ -196,8 +197,16 @@ def test_options_that_do_not_go_together_are_wrong_usage(home: Path) -> None:
     )
 
 
-def test_a_key_is_asked_for_without_echo(home: Path) -> None:
-    """On a real terminal, which shows everything that isn't kept from it."""
+@pytest.mark.parametrize(
+    ("typed", "code", "answer"),
+    [
+        (b"sk-ant-hidden\n", 0, b"- api-key: keyring:console"),
+        (b"\x04", 1, b"no key was given; nothing was kept"),
+        (b"sk-ant-oat01-hidden\n", 2, b"This is no API key: it is a subscription's token"),
+    ],
+)
+def test_a_key_is_asked_for_without_echo(home: Path, typed: bytes, code: int, answer: bytes) -> None:
+    """On a real terminal, which shows everything that isn't kept from it; Ctrl-D gives up."""
     terminal, its_end = pty.openpty()
     process = subprocess.Popen(
         [*COMMAND, "login", "console", "--api-key", "--no-check"],
@@ -212,11 +221,13 @@ def test_a_key_is_asked_for_without_echo(home: Path) -> None:
     try:
         while b"(not shown): " not in shown:
             shown += os.read(terminal, 4096)
-        os.write(terminal, b"sk-ant-hidden\n")
-        while b"- api-key: keyring:console" not in shown:
-            shown += os.read(terminal, 4096)
+        os.write(terminal, typed)
+        with contextlib.suppress(OSError):  # how a terminal ends, on Linux
+            while part := os.read(terminal, 4096):
+                shown += part
     finally:
         os.close(terminal)
 
-    assert process.wait(60) == 0
+    assert process.wait(60) == code
+    assert answer in shown
     assert b"hidden" not in shown
