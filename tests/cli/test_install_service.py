@@ -6,49 +6,43 @@ import plistlib
 import stat
 import subprocess
 import sys
+import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
+from cli_command import Command
 
 UNIT = ".config/systemd/user/claude-proxy.service"
 AGENT = "Library/LaunchAgents/local.claude-proxy.plist"
 STAND_IN = Path(__file__).parents[1] / "service" / "launchctl_script.py"
 
-Done = subprocess.CompletedProcess[str]
 
-
-def install(*arguments: str, home: Path, **environ: str) -> Done:
-    """Run the command with nothing in its environment but HOME, LANG and what is given."""
-    coverage = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE")}
-    return subprocess.run(
-        [sys.executable, "-m", "claude_proxy", "install-service", *arguments],
-        env={**coverage, "HOME": str(home), "LANG": "C.UTF-8", "PATH": "/nowhere", **environ},
-        cwd=home,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+@pytest.fixture
+def install(command: Command, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Run the command with nothing in its environment but HOME, LANG, an empty PATH and what is given."""
+    for name in os.environ:
+        if name != "HOME" and not name.startswith(("COVERAGE", "PYTEST")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("LANG", "C.UTF-8")
+    monkeypatch.setenv("PATH", "/nowhere")
+    return partial(command, "install-service")
 
 
 @pytest.fixture
-def launchd(tmp_path: Path, unused_tcp_port: int) -> Iterator[Callable[..., Done]]:
+def launchd(install: Command, tmp_path: Path, unused_tcp_port: int) -> Iterator[Command]:
     """Run the command beside a ``launchctl`` that starts processes as launchd would; none is left behind."""
     launchctl = tmp_path / "bin" / "launchctl"
     launchctl.parent.mkdir()
     launchctl.write_text(f"#!{sys.executable}\n{STAND_IN.read_text()}")
     launchctl.chmod(0o700)
     (tmp_path / "config.yaml").write_text(f"port: {unused_tcp_port}\nclaude-cli: {{path: /nowhere/claude}}\n")
-
-    def go(*arguments: str, **environ: str) -> Done:
-        options = ("--platform", "launchd", "--config", "config.yaml")
-        return install(*options, *arguments, home=tmp_path, **{"PATH": f"{launchctl.parent}", **environ})
-
-    yield go
+    yield partial(install, "--platform", "launchd", "--config", "config.yaml", PATH=str(launchctl.parent))
     subprocess.run([launchctl, "bootout"], check=True)
+    while not subprocess.run([launchctl, "print"], stdout=subprocess.DEVNULL, check=False).returncode:
+        time.sleep(0.1)
 
 
 def asked(home: Path) -> list[str]:
@@ -63,14 +57,14 @@ def health(port: int) -> str:
         return str(json.load(reply)["status"])
 
 
-def test_print_shows_the_unit_and_changes_nothing(tmp_path: Path) -> None:
+def test_print_shows_the_unit_and_changes_nothing(install: Command, tmp_path: Path) -> None:
     """All of it, with absolute paths, on stdout; wherever one asks."""
     (tmp_path / "config.yaml").write_text("shutdown-seconds: 5\n")
-    done = install("--print", "--platform", "systemd", "--config", "config.yaml", home=tmp_path)
+    done = install("--print", "--platform", "systemd", "--config", "config.yaml")
 
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.code, done.err) == (0, "")
     # What may be written to depends on where the tests run.
-    lines = [line for line in done.stdout.splitlines() if not line.startswith(("ReadWritePaths=", "PrivateTmp="))]
+    lines = [line for line in done.out.splitlines() if not line.startswith(("ReadWritePaths=", "PrivateTmp="))]
     assert (
         lines
         == f"""\
@@ -125,16 +119,14 @@ WantedBy=default.target
     assert [path.name for path in tmp_path.iterdir()] == ["config.yaml"]
 
 
-def test_print_as_json_holds_the_text_and_the_notes(tmp_path: Path) -> None:
+def test_print_as_json_holds_the_text_and_the_notes(install: Command, tmp_path: Path) -> None:
     """One object, and nothing on stderr."""
     (tmp_path / "config.yaml").write_text("claude-api-key: [{api-key: env:WORK_KEY}]\n")
     options = ("--print", "--json", "--platform", "launchd")
-    done = install(
-        *options, home=tmp_path, CLAUDE_PROXY_CONFIG="config.yaml", WORK_KEY="secret", https_proxy="http://p"
-    )
+    done = install(*options, CLAUDE_PROXY_CONFIG="config.yaml", WORK_KEY="secret", https_proxy="http://p")
 
-    shown = json.loads(done.stdout)
-    assert (done.returncode, done.stderr, set(shown)) == (0, "", {"platform", "path", "text", "notes"})
+    shown = json.loads(done.out)
+    assert (done.code, done.err, set(shown)) == (0, "", {"platform", "path", "text", "notes"})
     assert (shown["platform"], shown["path"]) == ("launchd", f"{tmp_path}/{AGENT}")
     agent = plistlib.loads(shown["text"].encode())
     assert agent["ProgramArguments"] == [sys.executable, "-P", "-m", "claude_proxy", "serve"]
@@ -147,25 +139,25 @@ def test_print_as_json_holds_the_text_and_the_notes(tmp_path: Path) -> None:
     }
     (note,) = shown["notes"]
     assert note.startswith("the service won't see WORK_KEY of this shell: store each with `claude-proxy login NAME ")
-    assert "secret" not in done.stdout
+    assert "secret" not in done.out
 
 
-def test_what_the_service_will_not_see_is_named_with_what_to_do(tmp_path: Path) -> None:
+def test_what_the_service_will_not_see_is_named_with_what_to_do(install: Command, tmp_path: Path) -> None:
     """Keys, the CLI's token and a proxy's password aren't written down: there is a file for them."""
     (tmp_path / "config.yaml").write_text("claude-api-key: [{api-key: env:WORK_KEY}, {api-key: env:OTHER_KEY}]\n")
     secrets = tmp_path / ".config/claude-proxy/service.env"
     secrets.parent.mkdir(parents=True)
     secrets.write_text("OTHER_KEY=there\n")
     environ = {"WORK_KEY": "s3cret", "CLAUDE_CODE_OAUTH_TOKEN": "s3cret", "HTTPS_PROXY": "http://me:s3cret@proxy"}
-    done = install("--print", "--platform", "systemd", "--config", "config.yaml", home=tmp_path, **environ)
+    done = install("--print", "--platform", "systemd", "--config", "config.yaml", **environ)
 
-    assert done.returncode == 0
-    assert done.stderr == (
+    assert done.code == 0
+    assert done.err == (
         "note: the service won't see WORK_KEY, CLAUDE_CODE_OAUTH_TOKEN, HTTPS_PROXY of this shell: write "
         f"WORK_KEY=… and CLAUDE_CODE_OAUTH_TOKEN=… and HTTPS_PROXY=… into {secrets} (chmod 600), "
         "or use `keyring:` in the configuration\n"
     )
-    assert "s3cret" not in done.stdout
+    assert "s3cret" not in done.out
 
 
 @pytest.mark.parametrize(
@@ -177,15 +169,15 @@ def test_what_the_service_will_not_see_is_named_with_what_to_do(tmp_path: Path) 
     ],
 )
 def test_with_a_broken_configuration_nothing_is_written(
-    launchd: Callable[..., Done], tmp_path: Path, config: str, message: str
+    launchd: Command, tmp_path: Path, config: str, message: str
 ) -> None:
     """Exit code 2; also where it is only the service that couldn't start with it."""
     (tmp_path / "config.yaml").write_text(f"{config}\n")
     done = launchd(MY_KEY="secret")
 
-    assert (done.returncode, done.stdout) == (2, "")
-    assert message in done.stderr
-    assert done.stderr.count("\n") == 1
+    assert (done.code, done.out) == (2, "")
+    assert message in done.err
+    assert done.err.count("\n") == 1
     assert not (tmp_path / "Library").exists()
     assert not (tmp_path / "bin" / "asked").exists()
 
@@ -197,25 +189,25 @@ def test_with_a_broken_configuration_nothing_is_written(
         ("launchd", "error: there is no launchd here: let your own supervisor run `claude-proxy serve` (--print "),
     ],
 )
-def test_where_there_is_no_supervisor_it_says_what_to_do(tmp_path: Path, platform: str, message: str) -> None:
+def test_where_there_is_no_supervisor_it_says_what_to_do(
+    install: Command, tmp_path: Path, platform: str, message: str
+) -> None:
     """One line, exit code 1, and nothing written."""
-    done = install("--platform", platform, home=tmp_path)
+    done = install("--platform", platform)
 
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith(message)
-    assert done.stderr.count("\n") == 1
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith(message)
+    assert done.err.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_service_is_installed_once_and_removed(
-    launchd: Callable[..., Done], tmp_path: Path, unused_tcp_port: int
-) -> None:
+def test_a_service_is_installed_once_and_removed(launchd: Command, tmp_path: Path, unused_tcp_port: int) -> None:
     """It listens when the command returns; the second time nothing happens to it; only its owner reads its files."""
     done = launchd()
     agent = tmp_path / AGENT
     log = tmp_path / "Library/Logs/claude-proxy/service.log"
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == (
+    assert (done.code, done.err) == (0, "")
+    assert done.out == (
         f"Wrote {agent}\nThe service runs at http://127.0.0.1:{unused_tcp_port}.\nIts log: tail -f '{log}'\n"
     )
     assert health(unused_tcp_port) == "ok"
@@ -224,34 +216,34 @@ def test_a_service_is_installed_once_and_removed(
 
     again = launchd("--json")
     facts = {"platform": "launchd", "path": str(agent), "changed": False, "running": True, "notes": []}
-    assert json.loads(again.stdout) == facts
+    assert json.loads(again.out) == facts
     assert asked(tmp_path) == ["bootout", "enable", "bootstrap"]
 
     changed = launchd(LANG="de_DE.UTF-8")
-    assert changed.stdout.startswith(f"Wrote {agent}\nThe service runs at ")
+    assert changed.out.startswith(f"Wrote {agent}\nThe service runs at ")
     assert health(unused_tcp_port) == "ok"
 
     removed = launchd("--uninstall")
-    assert (removed.returncode, removed.stdout) == (0, f"Stopped, and removed {agent}\n")
+    assert (removed.code, removed.out) == (0, f"Stopped, and removed {agent}\n")
     assert not agent.exists()
     nothing = launchd("--uninstall")
-    assert (nothing.returncode, nothing.stdout) == (0, f"Nothing to remove: no {agent}\n")
+    assert (nothing.code, nothing.out) == (0, f"Nothing to remove: no {agent}\n")
 
 
-def test_no_start_leaves_it_to_the_next_sign_in(launchd: Callable[..., Done], tmp_path: Path) -> None:
+def test_no_start_leaves_it_to_the_next_sign_in(launchd: Command, tmp_path: Path) -> None:
     """The file is there, and nothing runs."""
     done = launchd("--no-start")
 
-    assert done.returncode == 0
-    assert "\nThe service starts when you next sign in.\n" in done.stdout
+    assert done.code == 0
+    assert "\nThe service starts when you next sign in.\n" in done.out
     assert (tmp_path / AGENT).exists()
     assert asked(tmp_path) == []
 
 
-def test_usage_that_makes_no_sense_is_wrong_usage(tmp_path: Path) -> None:
+def test_usage_that_makes_no_sense_is_wrong_usage(install: Command, tmp_path: Path) -> None:
     """Exit code 2."""
-    done = install("--uninstall", "--print", home=tmp_path)
+    done = install("--uninstall", "--print")
 
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "--uninstall goes with neither --print nor --no-start." in done.stderr
-    assert done.stderr.count("\n") == 1
+    assert (done.code, done.out) == (2, "")
+    assert "--uninstall goes with neither --print nor --no-start." in done.err
+    assert done.err.count("\n") == 1
