@@ -1,4 +1,4 @@
-"""Help pages that look the same in every version of Typer: flags have no type, and examples end it, a line each."""
+"""Help pages that look the same in every version of Typer: flags and arguments have no type, and examples end it."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ class _Tidy:
         for parameter in parent.get_params(ctx):
             if getattr(parameter, "is_flag", False):
                 parameter.metavar = ""
+            if parameter.param_type_name == "argument":
+                parameter.display_type_rich = _no_type
         # How line breaks in it come out differs between versions.
         written, self.epilog = self.epilog, None
         try:
@@ -36,6 +38,10 @@ class Command(_Tidy, TyperCommand):
 
 class Group(_Tidy, TyperGroup):
     """The command of commands with such a page."""
+
+
+def _no_type(**_: Any) -> None:
+    """Say nothing of an argument's type: ``<list[str]>`` means something to Python only."""
 
 
 def _calm() -> None:
