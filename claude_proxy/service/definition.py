@@ -16,11 +16,13 @@ from claude_proxy.errors import ConfigError
 MARK = "Written by `claude-proxy install-service`, which writes over changes."
 """Stands in each file of ours, so that we never write over anybody else's."""
 
+SIGN_IN = "CLAUDE_CODE_OAUTH_TOKEN"
+"""Signs the CLI in where it is set: a secret of the CLI's own."""
+
 _PLACES = ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "CLAUDE_CONFIG_DIR")
 _FILES = ("NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR", "CLAUDE_PROXY_CONFIG")
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 _WORDS = ("HOME", "PATH", "LANG", "TZ", "NO_PROXY", "PYTHON_KEYRING_BACKEND")
-_SECRETS = ("CLAUDE_CODE_OAUTH_TOKEN",)
 _SHARED_TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108  (nothing is written there)
 
 
@@ -53,7 +55,7 @@ class Carried:
 def carry(environ: Mapping[str, str], folder: str) -> Carried:
     """Choose what a service gets of ``environ``. A path that is relative there belongs to ``folder``."""
     kept: dict[str, str] = {}
-    withheld = [name for name in _SECRETS if environ.get(name)]
+    withheld = [SIGN_IN] if environ.get(SIGN_IN) else []
     for name, value in sorted(environ.items()):
         if not value:
             continue

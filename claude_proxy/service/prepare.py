@@ -7,7 +7,7 @@ later in a log.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,7 +15,7 @@ from typing import Literal
 from claude_proxy.config.load import ENVIRONMENT_VARIABLE, Loaded, default_path, find, load
 from claude_proxy.config.schema import Config
 from claude_proxy.errors import ConfigError
-from claude_proxy.service.definition import Noting, Service, carry, places
+from claude_proxy.service.definition import SIGN_IN, Noting, Service, carry, places
 from claude_proxy.service.install import Address
 from claude_proxy.service.systemd import variables
 
@@ -51,8 +51,7 @@ def prepare(platform: Platform, config: Path | None, environ: Mapping[str, str],
     secrets = default_path().with_name("service.env")
     loaded, missing = _load(platform, path, {**environment, **_secrets(platform, secrets)}, environ, secrets)
     _refuse_relative(loaded)
-    held = [name for name in carried.withheld if name not in _secrets(platform, secrets)]
-    unseen = tuple(dict.fromkeys((*missing, *held)))
+    unseen = [*missing, *(name for name in carried.withheld if name not in _secrets(platform, secrets))]
     service = Service(
         command=(sys.executable, "-P", "-m", "claude_proxy", *named, "serve"),
         environment=environment,
@@ -62,9 +61,8 @@ def prepare(platform: Platform, config: Path | None, environ: Mapping[str, str],
         places=places(environment, _own_folders(loaded.config)),
         stop_seconds=round(loaded.config.shutdown_seconds),
     )
-    note = f"the service won't see {', '.join(unseen)} of this shell: {_advice(platform, unseen, secrets)}"
     address, url = _reached(loaded.config)
-    return Prepared(service, address, url, (*loaded.warnings, *((note,) if unseen else ())))
+    return Prepared(service, address, url, (*loaded.warnings, *_notes(platform, unseen, secrets)))
 
 
 def _load(
@@ -90,6 +88,15 @@ def _secrets(platform: Platform, file: Path) -> Mapping[str, str]:
         return variables(file.read_text()) if platform == "systemd" else {}
     except FileNotFoundError:
         return {}
+
+
+def _notes(platform: Platform, unseen: Sequence[str], secrets: Path) -> Iterator[str]:
+    """Name what the service won't see. The CLI's own token is nothing to be kept by us, nor on our advice."""
+    keys = [name for name in dict.fromkeys(unseen) if name != SIGN_IN]
+    if keys:
+        yield f"the service won't see {', '.join(keys)} of this shell: {_advice(platform, keys, secrets)}"
+    if SIGN_IN in unseen:
+        yield f"the service won't see {SIGN_IN} of this shell: sign in with `claude-proxy login`, which it uses, too"
 
 
 def _advice(platform: Platform, names: Sequence[str], secrets: Path) -> str:

@@ -153,9 +153,10 @@ def test_what_the_service_will_not_see_is_named_with_what_to_do(install: Command
 
     assert done.code == 0
     assert done.err == (
-        "note: the service won't see WORK_KEY, CLAUDE_CODE_OAUTH_TOKEN, HTTPS_PROXY of this shell: write "
-        f"WORK_KEY=… and CLAUDE_CODE_OAUTH_TOKEN=… and HTTPS_PROXY=… into {secrets} (chmod 600), "
-        "or use `keyring:` in the configuration\n"
+        f"note: the service won't see WORK_KEY, HTTPS_PROXY of this shell: write WORK_KEY=… and HTTPS_PROXY=… into "
+        f"{secrets} (chmod 600), or use `keyring:` in the configuration\n"
+        "note: the service won't see CLAUDE_CODE_OAUTH_TOKEN of this shell: sign in with `claude-proxy login`, "
+        "which it uses, too\n"
     )
     assert "s3cret" not in done.out
 
