@@ -114,6 +114,8 @@ class Simulator:
                 return await handler(call)
             except ProxyError as error:
                 return call.refused(error)
+            except RecursionError:
+                return call.refused(BadRequest("The request body is nested too deeply"))
 
         return answered
 
