@@ -76,6 +76,8 @@ def _what(service: Service) -> tuple[str, ...]:
     return (
         # The colon: no `$` in it is a variable.
         f"ExecStart=:{' '.join(_quoted('the command', part) for part in _startable(service.command))}",
+        # Reads its configuration again, which it also does by itself when the file changes.
+        'ExecReload=/bin/sh -c "kill -HUP ${MAINPID}"',
         *(f"Environment={_quoted(name, f'{name}={value}')}" for name, value in service.environment.items()),
         f"EnvironmentFile=-{_escaped('the folder of the configuration', service.secrets_file)}",
         "Restart=on-failure",

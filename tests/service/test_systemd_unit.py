@@ -36,6 +36,7 @@ def test_a_unit_starts_the_server_and_starts_it_again() -> None:
     found = settings(systemd.render(service(stop_seconds=90)))
 
     assert found["ExecStart"] == [":/opt/venv/bin/python -m claude_proxy serve"]
+    assert found["ExecReload"] == ['/bin/sh -c "kill -HUP ${MAINPID}"']
     assert found["Environment"] == ["HOME=/home/me"]
     assert found["EnvironmentFile"] == ["-/home/me/.config/claude-proxy/service.env"]
     assert found["Restart"] == ["on-failure"]

@@ -106,6 +106,10 @@ def test_the_service_lives_as_a_service_should(simulator: str, unused_tcp_port: 
         assert "simulator" in until(lambda: ask(unused_tcp_port), user)
         assert fresh.pid != server.pid
 
+        assert user.run("systemctl", "--user", "reload", "claude-proxy").returncode == 0
+        assert "simulator" in until(lambda: ask(unused_tcp_port), user)
+        assert servers(user) == [fresh]
+
         assert user.run("systemctl", "--user", "stop", "claude-proxy").returncode == 0
         assert user.processes("-m", "claude_proxy") == user.processes("--no-session-persistence") == []
         state = user.run("systemctl", "--user", "show", "claude-proxy", "--property=Result", "--property=NRestarts")
