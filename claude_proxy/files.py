@@ -16,10 +16,15 @@ _OTHERS_WRITE = 0o022
 
 def private_folder(path: Path) -> None:
     """Make a folder, and what is missing above it, for the owner alone; take away what others may do with it."""
+    missing_folders(path)
+    path.chmod(0o700)
+
+
+def missing_folders(path: Path) -> None:
+    """Make a folder and those above it for the owner alone, where they are missing; what is there stays as it is."""
     missing = [path, *path.parents]
     for folder in reversed(missing[: next((i for i, one in enumerate(missing) if one.exists()), len(missing))]):
         folder.mkdir(mode=0o700, exist_ok=True)  # the umask can only take away from this
-    path.chmod(0o700)
 
 
 def open_private(path: Path, flags: int) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from claude_proxy.files import open_private, private_folder, read_private, refuse_link, write_private
+from claude_proxy.files import missing_folders, open_private, private_folder, read_private, refuse_link, write_private
 
 APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND
 
@@ -116,3 +116,12 @@ def test_no_link_is_no_problem(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     refuse_link(tmp_path / "file")
     refuse_link(tmp_path / "nothing")
+
+
+def test_folders_that_are_there_stay_as_they_are(tmp_path: Path, umask: int) -> None:
+    """Where others keep their files, too, only what is missing is made."""
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o755)
+    missing_folders(shared / "more")
+    assert (mode(shared), mode(shared / "more")) == (0o755, 0o700)

@@ -59,7 +59,7 @@ ALLOWED = {
         "store",
     ),
     "simulator": ("errors", "framing", "canon"),
-    "service": ("errors", "config"),
+    "service": ("errors", "config", "files"),
     "cli": (
         "errors",
         "config",

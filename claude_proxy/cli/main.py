@@ -33,6 +33,7 @@ app = typer.Typer(
     name="claude-proxy",
     cls=Group,
     invoke_without_command=True,
+    pretty_exceptions_show_locals=False,  # the values in a traceback are keys and conversations, too
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=_ending("claude-proxy serve --demo", "claude-proxy login", "claude-proxy serve"),
 )

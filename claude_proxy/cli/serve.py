@@ -60,6 +60,7 @@ def serve(
     """Run the server until Ctrl-C, which lets open streams end."""
     import asyncio
     import logging
+    import resource
 
     from claude_proxy.config.load import default_path, find
     from claude_proxy.config.watch import version as version_of
@@ -76,6 +77,8 @@ def serve(
     parts.open_log(loaded.config)()
     for line in loaded.warnings:
         logging.getLogger("claude_proxy.config").warning(line)
+    # The memory of ours and of the CLI's processes holds keys, tokens and conversations: no crash writes it to a disk.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     asyncio.run(_serve(parts, loaded, watched, seen, demo=demo))
 
 

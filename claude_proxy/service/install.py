@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from claude_proxy.errors import Unavailable
+from claude_proxy.files import missing_folders
 from claude_proxy.service.definition import MARK, Service
 from claude_proxy.service.supervisor import Supervisor
 
@@ -76,7 +77,8 @@ def _read(path: Path) -> str | None:
 
 def _write(path: Path, text: str) -> None:
     """Write the file at once or not at all; only its owner can read it."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # Others keep theirs there, too, so that one that is there stays as it is.
+    missing_folders(path.parent)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from claude_proxy.errors import Unavailable
+from claude_proxy.files import open_private, private_folder
 from claude_proxy.service import launchd, systemd
 from claude_proxy.service.definition import Service
 
@@ -155,8 +156,8 @@ class Launchd:
 
     def enable(self) -> None:
         """Make the log: the file's being there is enough for the next sign-in."""
-        self._log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._log.touch(mode=0o600)
+        private_folder(self._log.parent)
+        os.close(open_private(self._log, os.O_WRONLY | os.O_CREAT))
 
     def start(self, service: Service) -> None:
         """Load it, which starts it. What was loaded before must have ended first."""
