@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from fuzzing import tried
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from claude_proxy.backends.anthropic.reply import Reply
@@ -172,13 +172,14 @@ def test_lines_are_those_of_the_bytes_joined(pieces: list[bytes]) -> None:
 
 NUMBERS = st.floats().map(str) | st.integers().map(str) | st.sampled_from(["1e300", "-1", "99999999999999", "x", "٣"])
 DATES = st.sampled_from(["Wed, 21 Oct 9999 07:28:00 -2300", "Thu, 99 Foo", "9999-12-31T23:59:59-23:00", "0001-01-01"])
+_LIMIT = "anthropic-ratelimit-requests"
 HEADERS = st.dictionaries(
     st.sampled_from(
         [
             "retry-after",
             "retry-after-ms",
             "location",
-            *(f"anthropic-ratelimit-requests-{kind}" for kind in ("reset", "remaining", "status")),
+            *(f"{_LIMIT}-{kind}" for kind in ("reset", "remaining", "status")),
         ]
     ),
     NUMBERS | DATES | st.sampled_from(["0", "rejected"]) | st.text(max_size=12),
@@ -191,6 +192,9 @@ BODIES = (
 )
 
 
+# What was found: a limit that resets in no year that there is, which couldn't be written as a date.
+@example(429, {f"{_LIMIT}-reset": "1e300", f"{_LIMIT}-status": "rejected"}, b"")
+@example(429, {f"{_LIMIT}-reset": "9999-12-31T23:59:59-23:00", f"{_LIMIT}-status": "rejected"}, b"")
 @tried(200)
 @given(st.integers(300, 599) | st.just(429), HEADERS, BODIES)
 def test_a_refusal_of_an_upstream_s_becomes_an_answer(status: int, headers: dict[str, str], body: bytes) -> None:

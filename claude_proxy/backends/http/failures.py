@@ -18,6 +18,9 @@ _LONGEST_MESSAGE = 2000
 _SHORTEST_SECRET = 8
 """A key that is shorter keeps nothing secret (``none``, ``x``), and would blot out common words."""
 
+_LAST_SECOND = 253_402_300_799
+"""Of the year 9999: no date comes after it, and no wait ends there."""
+
 _RATE_LIMITED = 429
 _TOO_LONG = re.compile(
     r"prompt is too long|maximum context length|context_length_exceeded|exceeds? (the )?context (window|limit|length)",
@@ -107,7 +110,7 @@ def _number(value: str | None) -> float | None:
         number = float(value or "")
     except ValueError:
         return None
-    return max(0.0, number) if math.isfinite(number) else None
+    return max(0.0, number) if math.isfinite(number) and number <= _LAST_SECOND else None
 
 
 def _reset_at(headers: Mapping[str, str], now: float) -> float | None:
@@ -134,4 +137,4 @@ def _moment(value: str) -> float | None:
         at = datetime.fromisoformat(value)
     except ValueError:
         return None
-    return at.replace(tzinfo=at.tzinfo or UTC).timestamp()
+    return min(at.replace(tzinfo=at.tzinfo or UTC).timestamp(), float(_LAST_SECOND))

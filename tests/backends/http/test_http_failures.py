@@ -88,6 +88,7 @@ def test_a_redirect_is_not_followed() -> None:
         ({"retry-after": "-3"}, 0),
         ({"retry-after": "nan"}, None),
         ({"retry-after": "soon"}, None),
+        ({"retry-after": "1e300"}, None),
         ({"retry-after-ms": "250", "retry-after": "9"}, 0.25),
         ({"retry-after": "Mon, 21 Sep 2026 14:13:30 GMT"}, 10),
         ({"retry-after": "Mon, 21 Sep 2020 14:13:30 GMT"}, 0),
@@ -106,6 +107,8 @@ def test_how_long_to_wait(headers: dict[str, str], seconds: float | None) -> Non
         ({"tokens-reset": "2026-09-21T14:14:20Z", "tokens-remaining": "5"}, None),
         ({"tokens-reset": "2020-09-21T14:14:20Z", "tokens-remaining": "0"}, None),
         ({"tokens-reset": "later", "tokens-remaining": "0"}, None),
+        ({"tokens-reset": "1e300", "tokens-remaining": "0"}, None),
+        ({"tokens-reset": "9999-12-31T23:59:59-12:00", "tokens-remaining": "0"}, 253_402_300_799 - NOW),
         ({"unified-reset": "1790000030", "unified-status": "rejected"}, 30),
         (
             {
