@@ -58,6 +58,8 @@ class Shared:
     """Gives what the CLI version in use was seen to do; raises ``Unavailable`` where it can't be used."""
     signed_out: Callable[[], None]
     """Called when the upstream says that nobody is signed in."""
+    refusal: Callable[[str], RateLimited | None] = lambda _: None
+    """Gives why the plan doesn't pay for a model now."""
     limits: Limits | None = None
     limit_headers: Mapping[str, str] = field(default_factory=dict)
     """How every answer tells of ``limits``."""
@@ -161,6 +163,10 @@ class Run:
         lease = await pool.claim(self._pool_model(model), None if results is None else held.key, told, client=client)
         claimed = time.monotonic()
         timings.setdefault("queue", claimed - started)
+        if refused := self.shared.refusal(model):
+            # The plan was used up while this request waited.
+            pool.return_unused(lease)
+            raise refused
         lease.child.on_loop_ended = partial(self._loop_ended, lease.id)
         kept = False
         try:

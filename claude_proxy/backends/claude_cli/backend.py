@@ -88,6 +88,7 @@ class ClaudeCli:
             self._load_catalog,
             self._checked,
             signed_out=self._signed_out,
+            refusal=self._refusal,
         )
 
     def _rules(self) -> Rules:

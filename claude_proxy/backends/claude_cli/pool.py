@@ -172,12 +172,15 @@ class Pool:
         if waiting in self._waiting:
             self._waiting.remove(waiting)
         elif waiting.lease.done() and not waiting.lease.cancelled() and waiting.lease.exception() is None:
-            lease = waiting.lease.result()
-            if lease.continued:
-                self.retire(lease.id)
-            else:
-                self.give_back(lease.id)
+            self.return_unused(waiting.lease.result())
         self._changed.set()
+
+    def return_unused(self, lease: Lease) -> None:
+        """Take back a child that was told nothing since it was lent."""
+        if lease.continued:
+            self.retire(lease.id)
+        else:
+            self.give_back(lease.id)
 
     def turn_answered(self) -> None:
         """Say that a turn's client has its first delta, so that starting a spare is in nobody's way any more."""
