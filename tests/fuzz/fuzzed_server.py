@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
+import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -55,9 +58,28 @@ def scripted(home: Path) -> Iterator[str]:
 @contextmanager
 def demo(home: Path) -> Iterator[str]:
     """Run ``serve --demo``; give its URL. Raises where it logged an error."""
-    serving = cli_process.serve("--demo", "--log-format", "json", home=home)
-    try:
-        yield serving.wait_for(r'"anthropic_base_url":"([^"]+)"').group(1)
-    finally:
-        serving.stop()
-    assert '"level":"error"' not in serving.output
+    # Into a file: what nobody reads from a pipe would hold the server up in the end.
+    output = home / "output"
+    with output.open("wb") as written:
+        process = subprocess.Popen(
+            [*cli_process.COMMAND, "serve", "--port", "0", "--demo", "--log-format", "json"],
+            env=cli_process.environment(home),
+            cwd=home,
+            stdin=subprocess.DEVNULL,
+            stdout=written,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            yield _listening(output)
+        finally:
+            process.terminate()
+            process.wait(60)
+    assert '"level":"error"' not in output.read_text()
+
+
+def _listening(output: Path) -> str:
+    deadline = time.monotonic() + 60
+    while not (found := re.search(r'"anthropic_base_url":"([^"]+)"', output.read_text())):
+        assert time.monotonic() < deadline, output.read_text()
+        time.sleep(0.1)
+    return found.group(1)
