@@ -177,9 +177,8 @@ class Stage:
 
     def _all_known(self) -> bool:
         """Say whether every process of ours is a child that the pool has: no orphan and no zombie."""
-        return {one.pid for one in psutil.Process().children()} <= {
-            child.pid for _, child in self.backend._pool.children()
-        }
+        known = {child.pid for _, child in self.backend._pool.children()}
+        return {one.pid for one in psutil.Process().children()} <= known
 
     async def recovered(self) -> None:
         """Hold what has to be true after them all: the next request works, and with the processes all else goes."""
@@ -197,12 +196,16 @@ async def staged(folder: Path, *, answer: Any = None, **config: Any) -> AsyncIte
     """Run a stage; ``config`` is the CLI backend's."""
     server = Config(port=0, shutdown_seconds=1, streaming=Streaming(keepalive_seconds=0.5))
     settings = {"max_processes": 3, "warm": 1, **config}
-    async with Simulator(answer) as simulator, running(folder, simulator, start=False, **settings) as backend:
-        async with serving(backend, server) as url, client() as http:
-            stage = Stage(url, backend, simulator, http)
-            # Once before it is counted: what is opened for good at the first request is open by then.
-            await stage.recovered()
-            stage.open_files = open_files(os.getpid())
-            yield stage
-            await stage.recovered()
+    async with (
+        Simulator(answer) as simulator,
+        running(folder, simulator, start=False, **settings) as backend,
+        serving(backend, server) as url,
+        client() as http,
+    ):
+        stage = Stage(url, backend, simulator, http)
+        # Once before it is counted: what is opened for good at the first request is open by then.
+        await stage.recovered()
+        stage.open_files = open_files(os.getpid())
+        yield stage
+        await stage.recovered()
     assert not psutil.Process().children()

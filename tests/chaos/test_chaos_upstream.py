@@ -53,9 +53,8 @@ async def test_a_plan_that_ends_while_many_wait_is_not_asked_for_each(stage: Sta
     """Who waited for a process is refused as those are who come now: all of them could cost money."""
     before = len(stage.simulator.seen)
     end = int(time.time()) + 1000
-    told = {
-        f"anthropic-ratelimit-unified-{name}": value for name, value in (("status", "rejected"), ("reset", f"{end}"))
-    }
+    prefix = "anthropic-ratelimit-unified"
+    told = {f"{prefix}-status": "rejected", f"{prefix}-reset": f"{end}"}
     stage.simulator.queue.extend([error(429, "rate_limit_error", "used up", headers=told)] * 12)
     answers = await asyncio.gather(*(stage.ask(DIALECTS[n % 3]) for n in range(12)))
     assert {answer.status for answer in answers} == {429}

@@ -201,7 +201,8 @@ class ClaudeCli:
         now = time.monotonic()
         if self._report is not None and now < self._report_due:
             return self._report
-        binary = find_binary(self.config.path)
+        # In a thread: a new version is asked for its name, which takes it a moment.
+        binary = await asyncio.to_thread(find_binary, self.config.path)
         async with self._report_lock:
             if self._report is None or self._report.version != binary.version or not self._report.lasting:
                 self._report = await self.probe(binary)

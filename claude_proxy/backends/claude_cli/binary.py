@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -31,9 +32,13 @@ class Binary:
     version: str
 
 
-_known: dict[tuple[str, int, int], str | None] = {}
+_ASK_AGAIN_SECONDS = 10.0
+
+_known: dict[tuple[str, int, int], str] = {}
 """Version by path, modification time and size: an updated binary is asked again, an unchanged one isn't."""
 
+_failed: dict[tuple[str, int, int], float] = {}
+"""When one that didn't say may be asked again, which holds us up: it may have been the machine's fault."""
 
 _SAME_PARENT = '[ "$PPID" = "$0" ] && exec "$@"'
 """For sh: become the command, unless the parent died before the kernel was told to look after it."""
@@ -79,14 +84,21 @@ def read_version(path: str) -> str | None:
     except OSError:
         return None
     key = (path, status.st_mtime_ns, status.st_size)
-    if key not in _known:
-        try:
-            done = subprocess.run([path, "--version"], capture_output=True, timeout=5, check=False)  # noqa: S603  # the user's own binary
-        except (OSError, subprocess.SubprocessError):
-            return None
-        match = _VERSION.search(done.stdout.decode(errors="replace"))
-        _known[key] = match.group() if match else None
-    return _known[key]
+    if key not in _known and time.monotonic() >= _failed.get(key, 0.0):
+        if version := _ask_version(path):
+            _known[key] = version
+        else:
+            _failed[key] = time.monotonic() + _ASK_AGAIN_SECONDS
+    return _known.get(key)
+
+
+def _ask_version(path: str) -> str | None:
+    try:
+        done = subprocess.run([path, "--version"], capture_output=True, timeout=5, check=False)  # noqa: S603  # the user's own binary
+    except (OSError, subprocess.SubprocessError):
+        return None
+    match = _VERSION.search(done.stdout.decode(errors="replace"))
+    return match.group() if match else None
 
 
 def find_binary(configured: str = "") -> Binary:

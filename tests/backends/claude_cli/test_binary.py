@@ -22,6 +22,7 @@ from claude_proxy.errors import Unavailable
 def _nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let each test ask anew."""
     monkeypatch.setattr(binary, "_known", {})
+    monkeypatch.setattr(binary, "_failed", {})
 
 
 @pytest.fixture
@@ -114,6 +115,18 @@ def test_an_updated_binary_is_asked_again(tmp_path: Path) -> None:
     assert find_binary(path).version == "9.0.0"
     make(tmp_path, "9.0.1")
     assert find_binary(path).version == "9.0.1"
+
+
+def test_one_that_did_not_say_is_asked_again_in_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may have been the machine's fault (no memory, no files left); but not at every request."""
+    path = make(tmp_path, "9.0.1", before=f"[ -e {tmp_path}/mended ] || exec echo asked >> {tmp_path}/asked")
+    assert read_version(path) is None
+    (tmp_path / "mended").touch()
+    assert read_version(path) is None
+    assert times_asked(path) == 1
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now + 11)
+    assert read_version(path) == "9.0.1"
 
 
 def test_the_bundled_binary_comes_before_the_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
