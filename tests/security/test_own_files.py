@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 
 from claude_proxy.backends.claude_cli import probe
+from claude_proxy.backends.claude_cli.backend import ClaudeCli
 from claude_proxy.cli.key_index import KeyIndex
 from claude_proxy.cli.logfile import LogFile
+from claude_proxy.config.schema import ClaudeCliConfig
 from claude_proxy.errors import ProxyError
 from claude_proxy.ledger.database import Database as Usage
 from claude_proxy.service import install
@@ -82,6 +84,16 @@ def test_no_database_has_a_link_beside_it(tmp_path: Path, name: str, kind: str) 
     with pytest.raises(OSError, match=f"file-{kind}"):
         WRITERS[name](tmp_path / "file")
     assert target.read_bytes() == b"mine"
+
+
+async def test_the_cli_s_folder_is_private(tmp_path: Path, umask: int) -> None:
+    """Nobody else can put there what a CLI may read of the folder that it runs in."""
+    folder = tmp_path / "above" / "cwd"
+    backend = ClaudeCli(ClaudeCliConfig(warm=0), environment={"HOME": str(tmp_path)}, workdir=folder)
+    await backend.start()
+    await backend.close()
+    assert {stat.S_IMODE(one.stat().st_mode) for one in (folder, folder.parent)} == {0o700}
+    assert list(folder.iterdir()) == []
 
 
 def test_what_others_could_have_written_of_a_cli_is_not_believed(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import psutil
 import pytest
 from real_cli import Real, assistant, results_for, running, user
 from served import serving
@@ -66,6 +68,20 @@ async def test_what_a_tool_gives_is_words_on_a_held_call(real: Real, words: str)
     await real.ask(user("look"), first.said, results_for(first.reply, words), tools=(look,))
     assert json.dumps(words)[1:-1] in json.dumps(real.simulator.seen[-1].conversation[-1])
     assert SECRET not in str(real.upstream)
+
+
+async def test_a_child_sees_an_empty_folder_and_nothing_of_our_environment(
+    monkeypatch: pytest.MonkeyPatch, real: Real
+) -> None:
+    """Not the folder that the server was started in, nor what else its user had set there."""
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    real.backend.environment = dict(os.environ)
+    await real.ask(user("hi"))
+    (child,) = map(psutil.Process, real.pids())
+    assert child.cwd() == str(real.folder / "work")
+    assert child.environ()["HOME"] == str(real.folder / "home")
+    assert SECRET not in child.environ().values()
+    assert list((real.folder / "work").iterdir()) == []
 
 
 @dataclass

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
+from types import SimpleNamespace
 
 import pytest
 from multidict import CIMultiDict
@@ -139,6 +141,20 @@ def test_a_missing_or_wrong_key_is_401(headers: dict[str, str]) -> None:
     with pytest.raises(Unauthorized) as caught:
         client_of(CIMultiDict(headers), ("k1", "k2"))
     assert (caught.value.status, caught.value.code) == (401, "invalid_api_key")
+
+
+def test_a_key_is_compared_with_every_other_in_constant_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither how long it takes nor where it stops says how near a guess was: digests, all of them, whichever fits."""
+    compared = []
+
+    def compare(theirs: str, ours: str) -> bool:
+        compared.append((theirs, ours))
+        return hmac.compare_digest(theirs, ours)
+
+    monkeypatch.setattr("claude_proxy.server.guard.hmac", SimpleNamespace(compare_digest=compare))
+    client_of(CIMultiDict({"Authorization": "Bearer k1", "x-api-key": "no"}), ("k1", "k2"))
+    first, second, other = (hashlib.sha256(key).hexdigest() for key in (b"k1", b"k2", b"no"))
+    assert compared == [(first, first), (first, second), (other, first), (other, second)]
 
 
 def test_without_keys_anything_is_accepted() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -18,7 +17,6 @@ from claude_proxy.server import openapi, schemas
 from claude_proxy.server.openapi import describe, described_path
 from claude_proxy.server.routes import OPEN_PATHS, TURNS, routes
 
-API_PAGE = Path(__file__).parents[2] / "docs" / "api.md"
 DESCRIBED = describe(routes(), OPEN_PATHS)
 OPERATIONS = {(method.upper(), path) for path, methods in DESCRIBED["paths"].items() for method in methods}
 
@@ -93,11 +91,3 @@ async def test_it_is_served(serve: Serve) -> None:
     guarded = await serve(api_keys=("k",))
     async with guarded.http.get(f"{guarded.url}/openapi.json") as response:
         assert response.status == 401
-
-
-def test_the_page_about_the_api_names_every_path() -> None:
-    """People read that one."""
-    page = API_PAGE.read_text()
-    unnamed = {path for _, path in OPERATIONS if path not in page}
-    # A greeting that clients ask by themselves, and the refusal to cancel what is over.
-    assert unnamed == {"/api/hello", "/v1/responses/{id}/cancel"}
