@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/security.md").read_text("utf-8")
 
 
-def tests_there_are() -> set[str]:
+def existing() -> set[str]:
     """Give every test there is, as the page names them: a file's name is given once only."""
     found = set()
     for path in (ROOT / "tests").rglob("test_*.py"):
@@ -26,7 +26,7 @@ def test_every_test_that_is_named_is_there() -> None:
     """A defence whose test was renamed or taken out would stand there unshown."""
     named = set(re.findall(r"`(test_\w+\.py::\w+)`", PAGE))
     assert named
-    assert named - tests_there_are() == set()
+    assert named - existing() == set()
 
 
 def test_every_defence_names_a_test() -> None:
