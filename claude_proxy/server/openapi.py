@@ -99,7 +99,7 @@ def _operation(route: web.RouteDef) -> Json:
     answer = ANSWERS.get(where) or (REPLIES.get(dialect, "Any") if dialect else "Any")
     content: Json = {_JSON: {"schema": ref(answer)}}
     if dialect and where not in ANSWERS:
-        content[_STREAM] = {"schema": {"type": "string"}}
+        content[_STREAM] = {"schema": ref("Event")}
     if where in TEXTS:
         content[TEXTS[where]] = {"schema": {"type": "string"}}
     failure = {_JSON: {"schema": {"anyOf": [ref("messages.Error"), ref("chat.Error")]}}}

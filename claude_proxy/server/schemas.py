@@ -190,6 +190,7 @@ _ANSWERS: Json = {
     "Readiness": _object({"status": {"enum": ["ready", "not ready"]}, "backends": _OBJECTS}),
     "Any": {"type": "object"},
     "Text": _TEXT,
+    "Event": _object({"data": _TEXT}, event=_TEXT),
     "chat.Error": _object({"error": _object({"message": _TEXT, "type": _TEXT, "param": _NULLABLE, "code": _NULLABLE})}),
     "messages.Error": _object(
         {
