@@ -16,7 +16,7 @@ import psutil
 
 from claude_proxy.backends.claude_cli import control, tools
 from claude_proxy.backends.claude_cli.binary import launcher
-from claude_proxy.backends.claude_cli.failures import Lost
+from claude_proxy.backends.claude_cli.failures import Lost, NotStarted
 from claude_proxy.backends.claude_cli.limits import Limits
 from claude_proxy.backends.claude_cli.pipes import Pipes
 from claude_proxy.backends.claude_cli.signals import (
@@ -76,6 +76,7 @@ class Child:
         self._call_came = asyncio.Event()
         self._listed: frozenset[str] = frozenset()
         self._stderr = bytearray()
+        self._start_error = ""
         self._ids = 0
         self._unwritten: list[bytes] = []
         self._settings: Json = {}
@@ -88,8 +89,9 @@ class Child:
         try:
             self.pid = await pipes.start(self._command, self._env, self._cwd)
         except OSError as error:
+            self._start_error = error.strerror or str(error)
             _log.error("the claude CLI can't be started: %s", error)
-            self._lose(f"the claude CLI can't be started: {error}")
+            self._lose(NotStarted(f"the claude CLI can't be started: {self._start_error}"))
             return
         _log.debug("child %d started", self.pid)
         try:
@@ -105,11 +107,13 @@ class Child:
         self._pipes.release()
         self.returncode = self._pipes.returncode
         _log.debug("child %s ended with %s", self.pid, self.returncode)
-        self._lose(f"the claude CLI process ended with {self.last_words}")
+        self._lose(Lost(f"the claude CLI process ended with {self.last_words}"))
 
     @property
     def last_words(self) -> str:
-        """How it ended, and the last line it wrote to stderr."""
+        """How it ended, and the last line it wrote to stderr; or why it never began."""
+        if self._start_error:
+            return self._start_error
         lines = self._stderr.decode(errors="replace").strip().splitlines()
         return f"code {self.returncode}" + (f": {lines[-1]}" if lines else "")
 
@@ -118,14 +122,14 @@ class Child:
         """The last of what it wrote to stderr."""
         return self._stderr.decode(errors="replace")
 
-    def _lose(self, why: str) -> None:
-        self.fail(Lost(why))
+    def _lose(self, why: Lost) -> None:
+        self.fail(why)
         self._started.set()
         self._gone.set()
         self._call_came.set()
         for answer in self._answers.values():
             if not answer.done():
-                answer.set_exception(Lost(why))
+                answer.set_exception(why)
 
     async def stop(self, *, idle: bool = False) -> None:
         """End the process. Returns when it is gone; ``run`` reaps it.
@@ -239,11 +243,11 @@ class Child:
                     self.spoke = True
                     self._take(sign)
         except LineTooLong as error:
-            self._lose(f"the claude CLI wrote {error}")
+            self._lose(Lost(f"the claude CLI wrote {error}"))
             self._pipes.signal(signal.SIGKILL)
         except Exception:  # noqa: BLE001  # whatever it is, nobody may wait for this child for ever
             _log.exception("what child %s wrote can't be dealt with", self.pid)
-            self._lose("what the claude CLI wrote can't be dealt with")
+            self._lose(Lost("what the claude CLI wrote can't be dealt with"))
             self._pipes.signal(signal.SIGKILL)
 
     def _read_errors(self, data: bytes) -> None:

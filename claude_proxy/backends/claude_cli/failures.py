@@ -17,7 +17,7 @@ from claude_proxy.errors import (
     from_status,
 )
 
-__all__ = ["SIGN_IN", "Lost", "failure", "refused_parameters"]
+__all__ = ["SIGN_IN", "Lost", "NotStarted", "failure", "refused_parameters"]
 
 SIGN_IN = "run `claude-proxy login`"
 
@@ -29,6 +29,12 @@ def sign_in(profile: str) -> str:
 
 class Lost(UpstreamError):
     """The child, or its connection upstream, went away before the reply was complete: another child may do better."""
+
+
+class NotStarted(Lost):
+    """The child never came to life: this machine has no memory, processes or files left for it."""
+
+    status = 503
 
 
 _NOT_SIGNED_IN = re.compile(
