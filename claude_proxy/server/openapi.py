@@ -28,8 +28,8 @@ ANSWERS = {
 }
 """What else than a dialect's reply is answered; ``Any`` where nothing is said here."""
 
-TEXTS = {("GET", "/metrics"): "text/plain", ("GET", "/"): "text/html"}
-"""What isn't always JSON, and what it is then."""
+TEXTS = {("GET", "/metrics"): "text/plain"}
+"""What isn't JSON, and what it is then."""
 
 QUERIES: dict[tuple[str, str], dict[str, Json]] = {
     ("GET", "/v1/responses/{id}"): {
@@ -101,7 +101,7 @@ def _operation(route: web.RouteDef) -> Json:
     if dialect and where not in ANSWERS:
         content[_STREAM] = {"schema": ref("Event")}
     if where in TEXTS:
-        content[TEXTS[where]] = {"schema": {"type": "string"}}
+        content = {TEXTS[where]: {"schema": {"type": "string"}}}
     failure = {_JSON: {"schema": {"anyOf": [ref("messages.Error"), ref("chat.Error")]}}}
     if answer == "Readiness":
         failure[_JSON]["schema"]["anyOf"].append(ref(answer))
