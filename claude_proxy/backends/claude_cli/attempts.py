@@ -91,7 +91,7 @@ class Run:
                     self._began = True
                     yield event
             except ProxyError as error:
-                self._note(error)
+                self._note(task, error)
                 if self._began or not self._can_try_again(task, error):
                     raise
             else:
@@ -99,9 +99,11 @@ class Run:
             finally:
                 await attempt.aclose()
 
-    def _note(self, error: ProxyError) -> None:
+    def _note(self, task: Task, error: ProxyError) -> None:
         if isinstance(error, NotSignedIn):
             self.shared.signed_out()
+        if isinstance(error, UnknownModel):
+            self.shared.pool.forget(self._pool_model(task.request.model))
         if isinstance(error, RateLimited) and error.reset_at is not None and error.retry_after is None:
             error.retry_after = max(1.0, math.ceil(error.reset_at - time.time()))
 
@@ -167,7 +169,7 @@ class Run:
             # The plan was used up while this request waited.
             pool.return_unused(lease)
             raise refused
-        lease.child.on_loop_ended = partial(self._loop_ended, lease.id)
+        lease.child.on_loop_ended = partial(_loop_ended, self.shared, lease.id)
         kept = False
         try:
             with self._deadlines(lease) as answered:
@@ -230,11 +232,13 @@ class Run:
         self.shared.pool.keep(lease.id, told.key, holds_calls=holds_calls)
         return True
 
-    def _loop_ended(self, number: int, ended: LoopEnded) -> None:
-        known = self.shared.known
-        known.catalog = known.catalog.with_sizes(ended.max_output_tokens, ended.context_window)
-        if ended.failed:
-            self.shared.pool.retire(number)
+
+def _loop_ended(shared: Shared, number: int, ended: LoopEnded) -> None:
+    """Learn from the end of a child's work. It keeps this until its next turn, so nothing of the request is in it."""
+    known = shared.known
+    known.catalog = known.catalog.with_sizes(ended.max_output_tokens, ended.context_window)
+    if ended.failed:
+        shared.pool.retire(number)
 
 
 def _expect_reaction(child: Child) -> None:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from claude_proxy.backends.base import Model
 from claude_proxy.backends.claude_cli.parameters import Abilities
 from claude_proxy.canon.blocks import Json
 
 _DAY = 86_400.0
+_MOST_REMEMBERED = 256
+"""Of so many names something is remembered, those that it was learnt of last: clients can make up any number."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +83,25 @@ class Knowledge:
 
     def learn_refusal(self, exact: str, parameters: frozenset[str]) -> None:
         """Remember that a model doesn't take ``parameters``."""
-        self._refused[exact] = self._refused.get(exact, frozenset()) | parameters
+        _remember(self._refused, exact, self._refused.get(exact, frozenset()) | parameters)
 
     def learn_missing(self, exact: str, now: float) -> bool:
         """Remember for a day that the upstream doesn't know a model; say whether another one can stand in for it."""
         if self._missing.get(exact, now) > now or self.catalog.current(exact) is None:
             return False
-        self._missing[exact] = now + _DAY
+        _remember(self._missing, exact, now + _DAY)
         return True
+
+    def learn_yardstick(self, exact: str, tokens: int) -> None:
+        """Remember what ``counting.YARDSTICK`` comes to."""
+        _remember(self.yardsticks, exact, tokens)
+
+
+def _remember(known: dict[str, T], name: str, value: T) -> None:
+    known.pop(name, None)
+    known[name] = value
+    if len(known) > _MOST_REMEMBERED:
+        del known[next(iter(known))]
 
 
 def parse(entries: Sequence[Json]) -> Catalog:

@@ -54,15 +54,15 @@ async def _prepare(shared: Shared, call: Call) -> Request:
 
 
 async def _count(shared: Shared, request: Request, sign_in: str, client: str) -> int:
-    yardsticks = shared.known.yardsticks
+    known = shared.known
     parts = await _measured(shared, request, sign_in, client)
     if not request.tools:
-        yardsticks[request.model] = parts.tools
+        known.learn_yardstick(request.model, parts.tools)
         return parts.system + parts.messages
-    if request.model not in yardsticks:
+    if request.model not in known.yardsticks:
         alone = await _measured(shared, Request(model=request.model, messages=()), sign_in, client)
-        yardsticks[request.model] = alone.tools
-    return parts.system + parts.messages + max(0, parts.tools - yardsticks[request.model])
+        known.learn_yardstick(request.model, alone.tools)
+    return parts.system + parts.messages + max(0, parts.tools - known.yardsticks[request.model])
 
 
 async def _measured(shared: Shared, request: Request, sign_in: str, client: str) -> Parts:

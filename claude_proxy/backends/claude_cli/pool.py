@@ -127,11 +127,14 @@ class Pool:
     async def _watch_memory(self) -> None:
         while True:
             await asyncio.sleep(_MEMORY_SECONDS)
-            for member in list(self._members.values()):
-                busy = member.state.phase is Phase.BUSY
-                if self._is_too_large(member, self.max_memory * 2 if busy else self.max_memory):
-                    member.child.fail(UpstreamError("the claude CLI process used too much memory and was ended"))
-                    self._stop(member)
+            self._end_too_large()
+
+    def _end_too_large(self) -> None:
+        for member in list(self._members.values()):
+            busy = member.state.phase is Phase.BUSY
+            if self._is_too_large(member, self.max_memory * 2 if busy else self.max_memory):
+                member.child.fail(UpstreamError("the claude CLI process used too much memory and was ended"))
+                self._stop(member)
 
     def _is_too_large(self, member: _Member, limit: float) -> bool:
         size = member.child.memory()
@@ -209,6 +212,10 @@ class Pool:
         if member := self._members.get(number):
             self._stop(member)
 
+    def forget(self, model: str) -> None:
+        """Start no spare for a model that there isn't."""
+        self._prediction.forget(model)
+
     def retire_idle(self) -> None:
         """End all children but the busy ones: the sign-in that they were started with is no good any more."""
         for member in list(self._members.values()):
@@ -256,7 +263,7 @@ class Pool:
     def _carry_out(self, action: policy.Action) -> None:
         match action:
             case Spawn(model=model, prepared=prepared):
-                self._spawn(model, prepared)
+                self._spawn(model, is_prepared=prepared is not None)
             case Retire(child=number):
                 self._stop(self._members[number])
             case Lend(child=number, waiter=waiter_id):
@@ -278,7 +285,7 @@ class Pool:
             self._prediction.note(state.model, waiting.preparation, now)
         return lease
 
-    def _spawn(self, model: str, prepared: str | None) -> None:
+    def _spawn(self, model: str, *, is_prepared: bool) -> None:
         assert self._group is not None
         try:
             child = self._make(model)
@@ -287,12 +294,14 @@ class Pool:
                 self._waiting.remove(waiting)
                 waiting.lease.set_exception(error)
             return
-        if prepared is not None:
-            told = self._prediction.guess(model)
+        # What was lent since that was decided may have changed the guess: it counts as told what it is told now.
+        told = self._prediction.guess(model) if is_prepared else None
+        if told is not None:
             child.prepare(told.system, told.tools)
             child.apply(told.settings)
         self._ids += 1
-        member = _Member(ChildState(self._ids, model, prepared=prepared, since=self.clock()), child)
+        state = ChildState(self._ids, model, prepared=told.key if told else None, since=self.clock())
+        member = _Member(state, child)
         self._members[self._ids] = member
         self._group.create_task(self._live(self._ids, member), name=f"child {self._ids}")
 

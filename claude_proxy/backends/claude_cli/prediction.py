@@ -9,6 +9,8 @@ from claude_proxy.backends.claude_cli.policy import Demand
 from claude_proxy.canon.blocks import Json
 
 _REMEMBERED = 16
+_MODELS = 32
+"""Of so many models it is remembered, those asked for last: clients can make up any number of names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,12 @@ class Prediction:
         asked = self._asked.pop(model, None) or Asked()
         asked.note(preparation, now)
         self._asked[model] = asked
+        if len(self._asked) > _MODELS:
+            del self._asked[next(iter(self._asked))]
+
+    def forget(self, model: str) -> None:
+        """It turned out to be no model."""
+        self._asked.pop(model, None)
 
     def demand(self, since: float) -> Demand:
         """Give what was asked for after ``since``, the latest first."""
@@ -65,8 +73,7 @@ class Prediction:
         guesses = {model: asked.guess.key for model, asked in lately.items() if asked.guess is not None}
         return Demand(tuple(reversed(lately)), guesses)
 
-    def guess(self, model: str) -> Preparation:
-        """Give what the demand's key for ``model`` stands for."""
-        guess = self._asked[model].guess
-        assert guess is not None
-        return guess
+    def guess(self, model: str) -> Preparation | None:
+        """Give what the next conversation with ``model`` will be told, as far as that can be guessed."""
+        asked = self._asked.get(model)
+        return asked.guess if asked is not None else None

@@ -161,3 +161,17 @@ def test_a_missing_name_whose_family_has_gone_stays_itself() -> None:
     assert known.learn_missing("claude-sonnet-4", 0.0)
     known.catalog = Catalog()
     assert known.resolve("claude-sonnet-4", 1.0) == "claude-sonnet-4"
+
+
+def test_what_is_learnt_of_made_up_names_is_bounded() -> None:
+    """Clients can make up any number of them; what was learnt last is known."""
+    known = Knowledge(CATALOG)
+    for number in range(1000):
+        name = f"claude-sonnet-{number}-0"
+        known.learn_missing(name, 0.0)
+        known.learn_refusal(name, frozenset({"top_k"}))
+        known.learn_yardstick(name, number)
+    assert {len(known._missing), len(known._refused), len(known.yardsticks)} == {256}
+    assert known.resolve("claude-sonnet-999-0", 1.0) == SONNET
+    assert known.able("claude-sonnet-999-0").refused == {"top_k"}
+    assert known.yardsticks["claude-sonnet-999-0"] == 999

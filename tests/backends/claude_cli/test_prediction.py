@@ -16,6 +16,7 @@ def test_what_comes_again_is_the_guess() -> None:
     prediction = Prediction()
     prediction.note("a", told("p"), 1.0)
     assert prediction.demand(0.0) == Demand(("a",), {})
+    assert prediction.guess("a") is None
     prediction.note("a", told("p"), 2.0)
     assert prediction.demand(0.0) == Demand(("a",), {"a": "p"})
     assert prediction.guess("a") == told("p")
@@ -45,3 +46,24 @@ def test_only_so_many_prompts_are_remembered() -> None:
         asked.note(told(str(number)), 0.0)
     assert asked.guess is None
     assert len(asked._seen) == 16
+
+
+def test_only_so_many_models_are_remembered() -> None:
+    """Nor does one that makes up names; those asked for last are known."""
+    prediction = Prediction()
+    for number in range(1000):
+        prediction.note("often", told("p"), float(number))
+        prediction.note(f"made up {number}", told("p"), float(number))
+    assert len(prediction._asked) == 32
+    assert prediction.demand(998.0) == Demand(("made up 999", "often"), {"often": "p"})
+
+
+def test_what_turned_out_to_be_no_model_is_forgotten() -> None:
+    """No spare is started for it; another one's guess stays."""
+    prediction = Prediction()
+    for model in ("real", "real", "made up", "made up"):
+        prediction.note(model, told("p"), 1.0)
+    prediction.forget("made up")
+    prediction.forget("never heard of")
+    assert prediction.demand(0.0) == Demand(("real",), {"real": "p"})
+    assert prediction.guess("made up") is None

@@ -294,8 +294,9 @@ async def test_models_are_what_the_cli_lists(real: Real) -> None:
 
 
 async def test_an_old_name_goes_to_its_familys_current_model(real: Real) -> None:
-    """L02: named as lost, true in the reply's model, and remembered."""
+    """L02: named as lost, true in the reply's model, and remembered; no spare is wanted under the old name."""
     outcome = await real.ask(user("hi"), model="claude-sonnet-4")
+    assert "claude-sonnet-4" not in real.backend._pool._prediction.demand(0.0).models
     assert outcome.turn.losses == ["model"]
     assert outcome.reply.model == "claude-sonnet-5-5"
     asked = len(real.upstream)

@@ -1,0 +1,86 @@
+"""What the pool tells its spares, with processes that do nothing."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from claude_proxy.backends.claude_cli.child import Child
+from claude_proxy.backends.claude_cli.policy import ChildState, Rules
+from claude_proxy.backends.claude_cli.pool import Pool
+from claude_proxy.backends.claude_cli.prediction import Preparation
+from claude_proxy.canon.blocks import Json
+
+
+def told(key: str) -> Preparation:
+    """Give what a client tells its conversations."""
+    return Preparation(key, f"The system prompt of {key}.", ())
+
+
+class Noting(Child):
+    """Remembers what it was told."""
+
+    system = ""
+
+    def prepare(self, system: str, listed: Sequence[Json]) -> None:
+        """Note it."""
+        self.system = system
+
+
+@dataclass
+class Stage:
+    """A pool, and the time that it goes by."""
+
+    folder: Path
+    now: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.pool = Pool(Rules(max_children=99), self.make, clock=lambda: self.now)
+
+    def make(self, _: str) -> Child:
+        """Make a process that waits to be ended."""
+        return Noting(("/bin/sleep", "60"), {}, str(self.folder))
+
+    async def conversation(self, model: str, preparation: Preparation) -> None:
+        """Begin a conversation, and end its process."""
+        lease = await self.pool.claim(model, None, preparation)
+        self.pool.retire(lease.id)
+
+    def spares(self, model: str) -> list[tuple[ChildState, Noting]]:
+        """Give the processes that were told something before anybody asked for them."""
+        found = [(state, child) for state, child in self.pool.children() if state.model == model and state.prepared]
+        return [(state, child) for state, child in found if isinstance(child, Noting)]
+
+
+@pytest.fixture
+async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
+    """Give a pool that runs."""
+    stage = Stage(tmp_path)
+    await stage.pool.start()
+    yield stage
+    await stage.pool.close()
+
+
+async def test_a_spare_counts_as_told_what_it_was_told(stage: Stage) -> None:
+    """K02: a conversation that begins just then changes what that is. Nobody gets another one's system prompt."""
+    for key in ("p", "p", "q"):
+        await stage.conversation("a", told(key))
+    stage.now = 10.0  # time for a spare: p is what came again
+    await stage.conversation("a", told("q"))
+
+    [(state, spare)] = stage.spares("a")
+    assert spare.system == f"The system prompt of {state.prepared}."
+
+
+async def test_no_spare_is_started_for_what_is_no_model(stage: Stage) -> None:
+    """L02: an old name in everybody's examples takes no place in the pool."""
+    for key in ("p", "p", "p"):
+        await stage.conversation("no-model", told(key))
+    stage.pool.forget("no-model")
+    stage.now = 10.0
+    await stage.conversation("a", told("p"))
+
+    assert stage.spares("no-model") == []
