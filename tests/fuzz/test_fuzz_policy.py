@@ -37,7 +37,7 @@ class Machine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.rules = Rules()
+        self.config = Rules()
         self.children: dict[int, ChildState] = {}
         self.waiters: list[Waiter] = []
         self.asked: dict[str, str] = {}
@@ -50,7 +50,7 @@ class Machine(RuleBasedStateMachine):
     @rule(rules=RULES)
     def other_rules(self, rules: Rules) -> None:
         """The configuration was written anew."""
-        self.rules = rules
+        self.config = rules
 
     @rule(model=MODELS, key=st.none() | KEYS, prepared=st.none() | PREPARED)
     def ask(self, model: str, key: str | None, prepared: str | None) -> None:
@@ -114,13 +114,13 @@ class Machine(RuleBasedStateMachine):
     def _decide(self) -> list[Spawn | Lend | Retire]:
         demand = Demand(tuple(self.asked), {model: told for model, told in self.asked.items() if told})
         return decide(
-            self.children.values(), self.waiters, self.rules, self.now, None if self.starting_fails else demand
+            self.children.values(), self.waiters, self.config, self.now, None if self.starting_fails else demand
         )
 
     def _carry_out(self, action: Spawn | Lend | Retire) -> None:
         match action:
             case Spawn(model=model, prepared=prepared):
-                assert len(self.children) < self.rules.max_children
+                assert len(self.children) < self.config.max_children
                 self.ids += 1
                 self.children[self.ids] = ChildState(self.ids, model, prepared=prepared, since=self.now)
             case Retire(child=number):
@@ -148,14 +148,14 @@ class Machine(RuleBasedStateMachine):
     def the_next_look_is_no_endless_loop(self) -> None:
         """Where nothing is to be done now, it isn't to be asked again at once, for ever."""
         if not self._decide():
-            due = next_deadline(self.children.values(), self.rules, self.now)
+            due = next_deadline(self.children.values(), self.config, self.now)
             assert due is None or due > self.now
 
 
 def test_nobody_waits_for_ever_once_turns_end() -> None:
     """K11: the machine's own end, on one of its worst days: places come free, and each waiter has its turn."""
     machine = Machine()
-    machine.rules = Rules(max_children=2, warm_models=("a", "b", "c"))
+    machine.config = Rules(max_children=2, warm_models=("a", "b", "c"))
     for number in range(9):
         machine.ask("abc"[number % 3], "k1" if number % 2 else None, "p1" if number % 4 else None)
     for _ in range(40):
