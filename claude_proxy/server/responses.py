@@ -34,14 +34,18 @@ async def prepare(job: Job) -> None:
             code="previous_response_not_found",
         )
     job.parse = partial(responses_request.parse, earlier=found.items if found else (), stores=stores)
-    job.keeper = Keeper(job)
+    job.keeper = Keeper(job, found.size if found else 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Keeper:
-    """Keeps a job's answer as soon as it is whole: before its last bytes go out, so that who has them can go on."""
+    """Keeps a job's answer as soon as it is whole: before its last bytes go out, so that who has them can go on.
+
+    ``earlier_size`` is what the conversation takes that it goes on from.
+    """
 
     job: Job
+    earlier_size: int = 0
 
     def whole(self, events: Sequence[AnyEvent]) -> bytes:
         """Give the reply that isn't streamed."""
@@ -67,7 +71,7 @@ class Keeper:
             output=tuple(reply.items),
             earlier=options.earlier,
             parent=options.previous_response_id,
-            size=len(job.body) + len(reply.response),
+            size=self.earlier_size + len(job.body) + len(reply.response),
         )
         job.server.store.keep(record)
 

@@ -99,9 +99,11 @@ class Database:
         """Give the conversation up to a response; as :meth:`body`."""
         if self.body(response_id, client, since) is None:
             return None
-        *before, (asked, said) = self._db.execute(_CHAIN, (response_id,)).fetchall()
+        turns = self._db.execute(_CHAIN, (response_id,)).fetchall()
+        *before, (asked, said) = turns
         earlier = [item for turn in before for part in turn for item in _decode(part)]
-        return Conversation((*earlier, *_decode(asked)), _decode(said))
+        size = sum(len(part) for turn in turns for part in turn)
+        return Conversation((*earlier, *_decode(asked)), _decode(said), size)
 
     def delete(self, response_id: str, client: str) -> bool:
         """Forget a response, and what of its conversation no other one needs; say whether this client had it."""

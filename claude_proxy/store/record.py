@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 Json = dict[str, Any]
@@ -13,7 +13,8 @@ class Record:
     """A response to keep.
 
     ``client`` is whose it is: nobody else ever sees it. ``earlier`` are the items of the conversation that it went on
-    with, ``parent`` the response that they came from. ``size`` is about what it takes in memory, in bytes.
+    with, ``parent`` the response that they came from. ``size`` is about what it takes in memory, in bytes: what came
+    earlier, too, which it alone may still hold.
     """
 
     id: str
@@ -29,10 +30,14 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """All items up to a response: ``input`` is what it answered, earlier turns included, and ``output`` its own."""
+    """All items up to a response: ``input`` is what it answered, earlier turns included, and ``output`` its own.
+
+    ``size`` is about what they take in memory, in bytes.
+    """
 
     input: tuple[Json, ...]
     output: tuple[Json, ...]
+    size: int = field(default=0, compare=False)
 
     @property
     def items(self) -> tuple[Json, ...]:

@@ -117,7 +117,7 @@ class ResponseStore:
         """Give the conversation up to a response; as :meth:`body`."""
         record = self._in_memory(response_id, client)
         if record is not None:
-            return Conversation((*record.earlier, *record.input), record.output)
+            return Conversation((*record.earlier, *record.input), record.output, record.size)
         return await self._asked(lambda database: database.conversation(response_id, client, self._since()))
 
     async def delete(self, response_id: str, client: str) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from openai.types.responses import Response, ResponseItemList
+from real_cli import until
 from scripted_server import Running, ScriptedBackend, Serve, reply
 
 from claude_proxy.canon.blocks import Text, Thinking
@@ -182,6 +183,18 @@ async def test_r06_a_conversation_goes_on(serve: Serve, backend: ScriptedBackend
     again = await serve(store=ResponseStore(path))
     await asked(again, input="and more", previous_response_id=second["id"])
     assert said(backend) == [["hi"], ["Hello world"], ["more"], ["Hello world"], ["and more"]]
+
+
+async def test_all_of_a_conversation_counts_as_kept_in_memory(serve: Serve, path: Path) -> None:
+    """Its last response holds all of it, however little the last turn added: else short turns had no bound."""
+    store = ResponseStore(path)
+    server = await serve(store=store)
+    first = await asked(server, input="x" * 10_000)
+    second = await asked(server, input="more", previous_response_id=first["id"])
+    await asked(server, input="more", previous_response_id=second["id"])
+    await until(lambda: len(store._recent) == 3)
+    sizes = [one.size for one in store._recent.values()]
+    assert 10_000 < sizes[0] < sizes[1] < sizes[2] < 20_000
 
 
 async def test_r06_an_unknown_previous_response_is_named(serve: Serve, backend: ScriptedBackend) -> None:

@@ -88,6 +88,20 @@ async def test_the_latest_are_found_without_a_look_at_the_file(make: Make, path:
     assert await store.body("c", "you") is None
 
 
+async def test_a_conversation_tells_its_size(make: Make) -> None:
+    """From memory what was counted when it was kept, from disk what it takes there: who keeps more of it counts on."""
+    store, late = make(), make(most_recent_bytes=0)
+    a, b = chain("a", "b")
+    store.keep(record("b", a, created=int(NOW), size=4711))
+    late.keep(record("d", created=int(NOW), input=(item("d" * 5000),)))
+    late.keep(record("e", record("d"), created=int(NOW)))
+    await until(lambda: written(store) and written(late))
+    sizes = [await where.conversation(name, "me") for where, name in ((store, b.id), (late, "d"), (late, "e"))]
+    known, d, e = (found.size for found in sizes if found)
+    assert known == 4711
+    assert 5000 < d < e < 6000
+
+
 async def test_one_of_the_latest_is_deleted_and_grows_old_like_any_other(make: Make) -> None:
     """In memory and on disk."""
     store = make()
