@@ -216,7 +216,8 @@ def _versioned(name: str, models: Offers) -> list[Resolved]:
     """Take a versioned name of a known family as it is: whether it exists, only the upstream knows."""
     full = _FULL_NAME.fullmatch(name)
     match = full or _SHORT_NAME.fullmatch(name)
-    if match is None:
+    if match is None or len(name) > _LONGEST_NAME:
+        # No model has such a name, and it would be more than a command line can hold.
         return []
     model_id = (name if full else f"claude-{name}").replace(".", "-")
     if listed := _listed(model_id, models):

@@ -93,6 +93,13 @@ def test_l01_an_unknown_name_is_404(name: str) -> None:
     assert (caught.value.status, caught.value.code, caught.value.param) == (404, "model_not_found", "model")
 
 
+def test_a_version_as_long_as_a_book_is_none() -> None:
+    """It would be asked of the CLI on its command line, which then couldn't be started, for nobody."""
+    for name in ("claude-sonnet-" + "9" * 200_000, "sonnet-" + "4" * 300):
+        with pytest.raises(UnknownModel):
+            resolve(name, MODELS, {}, "sonnet")
+
+
 def test_l01_an_unknown_name_gets_the_nearest_ones() -> None:
     """L01: a typing error is answered with what was meant."""
     with pytest.raises(UnknownModel, match=r"no model 'sonet'; the nearest names are sonnet"):
