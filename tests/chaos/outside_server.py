@@ -83,13 +83,17 @@ class Outside:
 
 
 @asynccontextmanager
-async def outside(home: Path, config: str = "", *, processes: int = 3) -> AsyncIterator[Outside]:
-    """Run a server with these lines of configuration; it is killed at the end where it still runs."""
+async def outside(home: Path, config: str = "") -> AsyncIterator[Outside]:
+    """Run a server with these lines of configuration; it is killed at the end where it still runs.
+
+    What was found out about the CLI is shared: its checks are no part of this.
+    """
     async with Simulator() as simulator, client() as http:
         file = home / "config.yaml"
-        cli = f"claude-cli: {{base-url: '{simulator.base_url}', max-processes: {processes}}}\n"
+        cli = f"claude-cli: {{base-url: '{simulator.base_url}', max-processes: 3}}\n"
         await asyncio.to_thread(file.write_text, cli + config)
-        env = {"CLAUDE_CODE_OAUTH_TOKEN": "dummy", "NO_PROXY": "127.0.0.1"}
+        cache = str(home.parent / "cache")
+        env = {"CLAUDE_CODE_OAUTH_TOKEN": "dummy", "NO_PROXY": "127.0.0.1", "XDG_CACHE_HOME": cache}
         serving = await asyncio.to_thread(serve, "--config", str(file), home=home, **env)
         try:
             ready = await asyncio.to_thread(serving.wait_for, r"http://127\.0\.0\.1:\d+(?=/v1)")

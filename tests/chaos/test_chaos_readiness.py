@@ -11,10 +11,10 @@ import fake_claude
 import pytest
 from chaos_stage import asked
 from real_cli import running, until
-from scripted_server import ScriptedBackend, Serve
+from scripted_server import Running, ScriptedBackend, Serve
 
 from claude_proxy.backends.claude_cli import backend as cli_backend
-from claude_proxy.backends.claude_cli import pool
+from claude_proxy.backends.claude_cli import policy
 from claude_proxy.backends.claude_cli.account import Account
 from claude_proxy.simulator import Simulator
 
@@ -66,7 +66,7 @@ async def test_a_pool_that_is_dead_is_not_ready(serve: Serve, tmp_path: Path, mo
         def fails(*_: object) -> None:
             raise RuntimeError("a mistake")
 
-        monkeypatch.setattr(pool.policy, "next_deadline", fails)
+        monkeypatch.setattr(policy, "next_deadline", fails)
         backend._pool._changed.set()
         await until(lambda: backend._pool.closed)
         status, why = await readiness(server.http, server.url)
@@ -83,10 +83,14 @@ async def test_a_server_that_drains_takes_nobody_in(serve: Serve, backend: Scrip
     await backend.reached(1)
     server.stop.set()
     with pytest.raises(ConnectionError):
-        async with asyncio.timeout(5):
-            while True:
-                _, writer = await asyncio.open_connection(server.where.host, server.where.port)
-                writer.close()
-                await asyncio.sleep(0.01)
+        await _connected_for_ever(server)
     going.set()
     assert (await stream).is_whole
+
+
+async def _connected_for_ever(server: Running) -> None:
+    async with asyncio.timeout(5):
+        while True:
+            _, writer = await asyncio.open_connection(server.where.host, server.where.port)
+            writer.close()
+            await asyncio.sleep(0.01)

@@ -15,6 +15,8 @@ from typing import Any
 import aiohttp
 import msgspec
 import psutil
+import pytest
+import pytest_asyncio
 from real_cli import running, until
 from served import serving
 
@@ -36,12 +38,12 @@ TOOL = {"name": "note", "description": "Take a note.", "parameters": {"type": "o
 def body_of(dialect: str, words: str, **fields: Any) -> dict[str, Any]:
     """Give a request for a turn as a client of the dialect makes it; ``fields`` are put over it."""
     messages = [{"role": "user", "content": words}]
-    usual: dict[str, Any] = {
+    usual: dict[str, dict[str, Any]] = {
         "chat": {"messages": messages},
         "messages": {"messages": messages, "max_tokens": 500},
         "responses": {"input": words},
-    }[dialect]
-    return {"model": "sonnet", **usual, **fields}
+    }
+    return {"model": "sonnet", **usual[dialect], **fields}
 
 
 @dataclass(frozen=True)
@@ -209,3 +211,20 @@ async def staged(folder: Path, *, answer: Any = None, **config: Any) -> AsyncIte
         yield stage
         await stage.recovered()
     assert not psutil.Process().children()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def lasting_stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stage]:
+    """Run a stage for the whole file."""
+    async with staged(tmp_path_factory.mktemp("stage")) as stage:
+        yield stage
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def stage(lasting_stage: Stage) -> AsyncIterator[Stage]:
+    """Give the file's stage to one test: that it has lived through the one before is a part of each.
+
+    That the next request works is shown by the next test, and at the end of the file.
+    """
+    yield lasting_stage
+    await lasting_stage.settled()
