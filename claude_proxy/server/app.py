@@ -18,7 +18,7 @@ from claude_proxy.server.access import log_finished
 from claude_proxy.server.bodies import log_bodies
 from claude_proxy.server.connections import Runner
 from claude_proxy.server.exchange import CURRENT, SERVER, Exchange, Server
-from claude_proxy.server.failures import as_proxy_error, respond, shape_for
+from claude_proxy.server.failures import as_proxy_error, forget_frames, respond, shape_for
 from claude_proxy.server.finished import note_finished
 from claude_proxy.server.headers import handed_on, lost, renamed, server_timing
 from claude_proxy.server.leaving import close
@@ -83,6 +83,7 @@ async def _envelope(request: web.Request, handler: Handler) -> web.StreamRespons
             note_finished(server, status, exchange)
             if config.request_log:
                 log_bodies(request, response, exchange)
+            forget_frames(exchange.error)
     return response
 
 

@@ -65,6 +65,21 @@ def as_proxy_error(failure: Exception, path: str = "", known_paths: Collection[s
             return ProxyError("something went wrong inside the proxy; its log says more under this request's id")
 
 
+def forget_frames(error: BaseException | None) -> None:
+    """Take the tracebacks off an error that has been told, and off those behind it.
+
+    Their frames hold the request with its body, and those hold the error: what the garbage collector alone would find,
+    when it comes to it, which is late where the objects are few and large.
+    """
+    left, seen = [error], set[int]()
+    while left:
+        one = left.pop()
+        if one is not None and id(one) not in seen:
+            seen.add(id(one))
+            one.__traceback__ = None
+            left += [one.__cause__, one.__context__]
+
+
 def respond(error: ProxyError, shape: Shape, request_id: str, *, allow: str | None = None) -> web.Response:
     """Make the response of a failed request."""
     headers = {"Content-Type": "application/json"}

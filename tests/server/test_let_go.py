@@ -1,0 +1,70 @@
+"""What is left in memory of a request that is over: nothing that only the garbage collector would find."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+from scripted_server import ScriptedBackend, Serve, Step, reply
+
+from claude_proxy.errors import Overloaded, UpstreamError
+from claude_proxy.server.failures import forget_frames
+from claude_proxy.server.job import Job
+
+
+@pytest.fixture
+def uncollected() -> Iterator[None]:
+    """Turn the collector off: what goes then has gone by itself."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def held() -> int:
+    """Count the requests that are in memory, each with its body."""
+    return sum(isinstance(one, Job) for one in gc.get_objects())
+
+
+@pytest.mark.parametrize(
+    ("script", "fields"),
+    [
+        (reply("fine"), {}),
+        (reply("fine"), {"stream": True}),
+        ([Overloaded("busy")], {}),
+        ([*reply("begun")[:3], UpstreamError("broken off")], {"stream": True}),
+        (reply("fine"), {"messages": [{"role": "tool", "tool_call_id": "nobody's", "content": "done"}]}),
+        (reply("fine"), {"temperature": "warm"}),
+    ],
+    ids=["whole", "streamed", "refused upstream", "broken off", "impossible", "invalid"],
+)
+@pytest.mark.usefixtures("uncollected")
+async def test_nothing_is_left_of_a_request(
+    serve: Serve, backend: ScriptedBackend, script: Sequence[Step], fields: dict[str, Any]
+) -> None:
+    """However it ends: a storm of failures with large bodies would fill the memory before the collector comes to it."""
+    backend.script = script
+    server = await serve()
+    for _ in range(3):
+        async with server.chat(**fields) as response:
+            await response.read()
+    async with server.http.get(f"{server.url}/health"):  # over: the same connection has been answered again
+        assert held() == 0
+
+
+def test_frames_are_taken_off_all_errors_behind_one() -> None:
+    """Off causes, off what was being handled, and where they go in a circle."""
+    inner, outer = ValueError("inner"), OSError("outer")
+    try:
+        try:
+            raise inner
+        except ValueError:
+            raise outer  # noqa: B904  # what is being handled counts as well
+    except OSError:
+        inner.__cause__ = outer
+    assert inner.__traceback__ is not None
+    forget_frames(outer)
+    assert (inner.__traceback__, outer.__traceback__) == (None, None)
+    forget_frames(None)
