@@ -10,6 +10,9 @@ from typing import Any
 import msgspec
 
 Json = dict[str, Any]
+
+UNREADABLE = (msgspec.DecodeError, UnicodeError, RecursionError)
+"""What decoding raises for bytes that are no JSON: not its grammar, not even text, or nested without end."""
 """A JSON object as the ``json`` module would give it."""
 
 

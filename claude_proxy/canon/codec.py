@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from claude_proxy.canon.blocks import (
+    UNREADABLE,
     AnyBlock,
     Document,
     Image,
@@ -157,7 +158,7 @@ def decode_event(data: bytes | msgspec.Raw) -> AnyEvent | None:
         if wire.type == "content_block_delta":
             return _delta_event(wire)
         return _EVENTS[wire.type](wire) if wire.type in _EVENTS else None
-    except (msgspec.DecodeError, LookupError, AttributeError, TypeError, ValueError, RecursionError) as error:
+    except (*UNREADABLE, LookupError, AttributeError, TypeError, ValueError) as error:
         raise UpstreamError(f"the upstream sent an event that can't be read: {error}") from error
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from claude_proxy.canon.blocks import AnyBlock, Opaque, RedactedThinking, Text, Thinking, ToolUse
+from claude_proxy.canon.blocks import UNREADABLE, AnyBlock, Opaque, RedactedThinking, Text, Thinking, ToolUse
 from claude_proxy.canon.events import (
     AnyEvent,
     BlockStart,
@@ -56,7 +56,7 @@ def parse_input(text: str) -> dict[str, object]:
     """Read a tool input's JSON; what isn't an object (a reply cut off by max_tokens) becomes ``{}``."""
     try:
         value = msgspec.json.decode(text)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return {}
     return value if isinstance(value, dict) else {}
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from claude_proxy.canon.blocks import UNREADABLE
 from claude_proxy.errors import UpstreamError
 
 _OPENING = "```json"
@@ -64,7 +65,7 @@ class JsonObjectText:
         """Raise ``UpstreamError`` where the whole text isn't one JSON object."""
         try:
             value = msgspec.json.decode("".join(self._given))
-        except (msgspec.DecodeError, RecursionError):
+        except UNREADABLE:
             value = None
         if not isinstance(value, dict):
             raise UpstreamError("the model's reply isn't the JSON object that was asked for")

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from claude_proxy.canon.blocks import AnyBlock, Document, Image, Json, Text, ToolResult, ToolUse
+from claude_proxy.canon.blocks import UNREADABLE, AnyBlock, Document, Image, Json, Text, ToolResult, ToolUse
 from claude_proxy.canon.request import Message
 from claude_proxy.errors import BadRequest
 
@@ -136,7 +136,7 @@ def read_arguments(given: Any) -> Json | None:
     """Read a call's arguments; ``None`` where they aren't a JSON object."""
     try:
         value = msgspec.json.decode(given) if isinstance(given, str) else given
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return None
     return value if isinstance(value, dict) else None
 

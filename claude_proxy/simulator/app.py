@@ -11,6 +11,7 @@ from typing import Self
 import msgspec
 from aiohttp import web
 
+from claude_proxy.canon.blocks import UNREADABLE
 from claude_proxy.errors import BadRequest, NotFound, ProxyError, TooLarge
 from claude_proxy.simulator.call import OK, Call
 from claude_proxy.simulator.catalog import model_info, model_list
@@ -171,7 +172,7 @@ class Simulator:
             return _decode(data)
         except msgspec.ValidationError:
             raise BadRequest("Input should be a valid dictionary") from None
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             raise BadRequest(f"The request body is not valid JSON: {error}") from error
 
     def _rendered(self, reply: Reply, body: Json) -> Rendered:

@@ -23,6 +23,7 @@ from claude_proxy.backends.http.backend import OUR_HEADERS, Answer, KeyBackend, 
 from claude_proxy.backends.http.entries import Source
 from claude_proxy.backends.http.keys import Credential
 from claude_proxy.backends.http.reading import Begun, begun
+from claude_proxy.canon.blocks import UNREADABLE
 from claude_proxy.config.schema import Config
 from claude_proxy.errors import BadRequest, UpstreamError
 
@@ -59,7 +60,7 @@ class ClaudeApi(KeyBackend):
         async with opened(self._upstreams, model, prefix, request, stream=True, begin=read_all) as answer:
             try:
                 return msgspec.json.decode(answer.first, type=_Count).input_tokens
-            except msgspec.DecodeError as error:
+            except UNREADABLE as error:
                 raise UpstreamError("the upstream's count of tokens can't be read") from error
 
     async def _mended(self, call: Call, run: Callable[[Call, Sent], Awaitable[T]], *, counting: bool = False) -> T:

@@ -12,6 +12,7 @@ from claude_proxy.backends.base import UNTOLD, Original, Used
 from claude_proxy.backends.http.attempts import Outgoing
 from claude_proxy.backends.http.keys import Credential
 from claude_proxy.backends.http.splice import with_model
+from claude_proxy.canon.blocks import UNREADABLE
 from claude_proxy.canon.codec import decode_usage, error_from_json
 from claude_proxy.errors import NotFound, UpstreamError
 
@@ -46,13 +47,13 @@ def check(body: bytes) -> Used:
     try:
         document: Any = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
         error = msgspec.json.decode(document["error"], type=dict[str, Any]) if "error" in document else None
-    except (msgspec.DecodeError, ValueError, RecursionError) as failure:
+    except UNREADABLE as failure:
         raise UpstreamError("the upstream's answer isn't a JSON object") from failure
     if error is not None:
         raise error_from_json(error)
     try:
         model = msgspec.json.decode(document.get("model", b'""'), type=str)
         usage = msgspec.json.decode(document.get("usage", b"null"), type=dict[str, Any] | None)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return UNTOLD  # the client gets it all the same
     return Used(model, decode_usage(usage))

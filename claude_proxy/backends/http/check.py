@@ -13,6 +13,7 @@ import msgspec
 from claude_proxy.backends.http.failures import from_answer
 from claude_proxy.backends.http.keys import Credential
 from claude_proxy.backends.http.session import Sessions
+from claude_proxy.canon.blocks import UNREADABLE
 
 SECONDS = 15.0
 
@@ -78,6 +79,6 @@ def _kind(error: Exception) -> str:
 def _is_list(body: bytes) -> bool:
     try:
         answer = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return False
     return isinstance(answer.get("data") if isinstance(answer, dict) else answer, list)

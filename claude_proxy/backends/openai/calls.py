@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from claude_proxy.canon.blocks import Json
+from claude_proxy.canon.blocks import UNREADABLE, Json
 from claude_proxy.errors import UpstreamError
 
 
@@ -129,6 +129,6 @@ def _arguments(value: Any) -> str:
 def _is_object(text: str) -> bool:
     try:
         value: Json | Any = msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return False
     return isinstance(value, dict)

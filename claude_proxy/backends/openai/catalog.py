@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from claude_proxy.backends.base import Model
-from claude_proxy.canon.blocks import Json
+from claude_proxy.canon.blocks import UNREADABLE, Json
 from claude_proxy.errors import UpstreamError
 
 _WINDOWS = ("context_length", "context_window", "max_model_len", "max_context_length")
@@ -21,7 +21,7 @@ def listed(body: bytes) -> tuple[Model, ...]:
     """Read an upstream's list; raise ``UpstreamError`` for what is none."""
     try:
         document = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise UpstreamError("the upstream's list of models isn't JSON") from error
     rows = document.get("data") if isinstance(document, dict) else document
     if not isinstance(rows, list):

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from claude_proxy.backends.openai.failures import from_object
+from claude_proxy.canon.blocks import UNREADABLE
 from claude_proxy.errors import UpstreamError
 from claude_proxy.framing import Lines, LineTooLong
 
@@ -66,7 +67,7 @@ class Documents:
         if self._data:
             try:
                 _decode(b"\n".join(self._data))
-            except (msgspec.DecodeError, RecursionError):
+            except UNREADABLE:
                 return
             yield from self._event()
 
@@ -86,5 +87,5 @@ class Documents:
     def _decoded(self, lines: list[bytes]) -> Any:
         try:
             return _decode(b"\n".join(lines))
-        except (msgspec.DecodeError, RecursionError) as error:
+        except UNREADABLE as error:
             raise UpstreamError(f"the upstream sent something that isn't JSON: {error}") from error

@@ -11,6 +11,7 @@ from claude_proxy.backends.base import Original, Used
 from claude_proxy.backends.http.splice import with_model
 from claude_proxy.backends.openai.ending import used
 from claude_proxy.backends.openai.failures import find_error, from_object
+from claude_proxy.canon.blocks import UNREADABLE
 from claude_proxy.errors import UpstreamError
 
 _HANDED_ON = frozenset(("accept", "http-referer", "idempotency-key", "x-title"))
@@ -42,7 +43,7 @@ def check(data: bytes) -> Used:
     """Raise where a whole answer is an error, or no JSON at all; give what it says of its model and tokens."""
     try:
         document: Any = msgspec.json.decode(data)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise UpstreamError("the upstream's answer isn't JSON") from error
     found = find_error(document)
     if found is not None:

@@ -14,6 +14,7 @@ import msgspec
 from claude_proxy.backends.base import UNTOLD, Used
 from claude_proxy.backends.openai.ending import used
 from claude_proxy.backends.openai.failures import find_error, from_object
+from claude_proxy.canon.blocks import UNREADABLE
 from claude_proxy.errors import ProxyError, UpstreamError
 
 _DONE = re.compile(rb"^data:\s*\[DONE\]", re.MULTILINE)
@@ -86,7 +87,7 @@ class Watch:
 def _used(data: bytes) -> Used | None:
     try:
         return used(msgspec.json.decode(data))
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return None
 
 
@@ -94,6 +95,6 @@ def _told(data: bytes) -> ProxyError | None:
     """Give the failure that an event's data stands for; ``None`` where it stands for none."""
     try:
         found = find_error(msgspec.json.decode(data))
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return None
     return None if found is None else from_object(found)
