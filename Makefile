@@ -12,7 +12,7 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
 PURE = $(shell $(PY) -c "import tomllib; print(','.join(tomllib.load(open('pyproject.toml', 'rb'))['tool']['claude-proxy']['pure']))")
 
-.PHONY: help demo test check docs bench fuzz clean
+.PHONY: help demo test check docs bench fuzz chaos clean
 .DEFAULT_GOAL := help
 
 help:
@@ -22,6 +22,7 @@ help:
 	@echo "make docs    writes what the documentation takes from the code (docs/generate.py)"
 	@echo "make bench   the benchmarks (benchmarks/run.py)"
 	@echo "make fuzz    tries EXAMPLES=1000 hostile inputs in each way, against the real CLI too (tests/fuzz)"
+	@echo "make chaos   ten times as much of every fault as in the tests (tests/chaos)"
 	@echo "make clean   remove the environment and caches"
 
 demo: $(VENV)/.runtime
@@ -45,6 +46,9 @@ bench: $(VENV)/.development
 
 fuzz: $(VENV)/.development
 	FUZZ_EXAMPLES=$(EXAMPLES) $(PY) -m pytest tests/fuzz --timeout=0 $(ARGS)
+
+chaos: $(VENV)/.development
+	CHAOS_SCALE=10 $(PY) -m pytest tests/chaos --timeout=0 $(ARGS)
 
 clean:
 	rm -rf $(VENV) .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis
