@@ -1,11 +1,12 @@
 # `make demo` and `make test` are all there is to know: each makes its own environment in .venv first.
 # Settings: PYTHON=/path/to/python3 (3.11 or later), WORKERS=4 (test processes), ARGS="--port 0" (for demo, bench
-# and fuzz), EXAMPLES=1000 (for fuzz).
+# and fuzz), EXAMPLES=1000 (for fuzz), ROUNDS=5 (for chaos).
 
 PYTHON ?= python3
 WORKERS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null | awk '{ print ($$1 > 2 ? $$1 : 2) }')
 ARGS ?=
 EXAMPLES ?= 1000
+ROUNDS ?= 5
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -22,7 +23,7 @@ help:
 	@echo "make docs    writes what the documentation takes from the code (docs/generate.py)"
 	@echo "make bench   the benchmarks (benchmarks/run.py)"
 	@echo "make fuzz    tries EXAMPLES=1000 hostile inputs in each way, against the real CLI too (tests/fuzz)"
-	@echo "make chaos   ten times as much of every fault as in the tests (tests/chaos)"
+	@echo "make chaos   every fault ROUNDS=5 times, and ten times as many clients and refusals (tests/chaos)"
 	@echo "make clean   remove the environment and caches"
 
 demo: $(VENV)/.runtime
@@ -48,7 +49,7 @@ fuzz: $(VENV)/.development
 	FUZZ_EXAMPLES=$(EXAMPLES) $(PY) -m pytest tests/fuzz --timeout=0 $(ARGS)
 
 chaos: $(VENV)/.development
-	CHAOS_SCALE=10 $(PY) -m pytest tests/chaos --timeout=0 $(ARGS)
+	@for round in $$(seq $(ROUNDS)); do CHAOS_SCALE=10 $(PY) -m pytest tests/chaos --timeout=0 $(ARGS) || exit 1; done
 
 clean:
 	rm -rf $(VENV) .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis

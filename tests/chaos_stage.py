@@ -27,7 +27,7 @@ from claude_proxy.config.schema import Config, Streaming
 from claude_proxy.simulator import Simulator
 
 SCALE = int(os.environ.get("CHAOS_SCALE", "1"))
-"""By how much there is more of everything than in an ordinary run: ``make chaos`` sets it."""
+"""How many times as many clients and refusals there are as in an ordinary run: ``make chaos`` sets it."""
 
 DIALECTS = ("chat", "messages", "responses")
 _PATHS = {"chat": "/v1/chat/completions", "messages": "/v1/messages", "responses": "/v1/responses"}
