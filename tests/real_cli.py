@@ -94,7 +94,7 @@ class Real:
 
     def pids(self) -> list[int]:
         """The children that run now."""
-        members = self.backend._pool._members.values()
+        members = self.backend._pool.crew.members.values()
         return [member.child.pid for member in members if member.child.pid is not None]
 
 

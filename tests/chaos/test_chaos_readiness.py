@@ -67,7 +67,7 @@ async def test_a_pool_that_is_dead_is_not_ready(serve: Serve, tmp_path: Path, mo
             raise RuntimeError("a mistake")
 
         monkeypatch.setattr(policy, "next_deadline", fails)
-        backend._pool._changed.set()
+        backend._pool.crew.changed.set()
         await until(lambda: backend._pool.closed)
         status, why = await readiness(server.http, server.url)
         assert (status, "restart the server" in why) == (503, True)

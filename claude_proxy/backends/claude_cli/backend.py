@@ -23,6 +23,7 @@ from claude_proxy.backends.claude_cli.binary import Binary, find_binary
 from claude_proxy.backends.claude_cli.catalog import Catalog, Knowledge
 from claude_proxy.backends.claude_cli.child import Child
 from claude_proxy.backends.claude_cli.counting import COUNTING
+from claude_proxy.backends.claude_cli.crew import Crew
 from claude_proxy.backends.claude_cli.failures import Lost, sign_in
 from claude_proxy.backends.claude_cli.features import Report
 from claude_proxy.backends.claude_cli.limits import Limits
@@ -78,7 +79,7 @@ class ClaudeCli:
     def __post_init__(self) -> None:
         self.name = f"{self.kind}/{self.profile}" if self.profile else self.kind
         self._config_dir = config_dir(self.config, self.profile)
-        self._pool = Pool(self._rules(), self._make_child, max_memory=self.config.max_memory_mb * 1_000_000)
+        self._pool = Pool(self._rules(), Crew(self._make_child, self.config.max_memory_mb * 1_000_000))
         plan_login = argv.is_plan_login(self._account_environment())
         self._shared = Shared(
             self.config,
@@ -120,7 +121,7 @@ class ClaudeCli:
 
     def wind_down(self) -> None:
         """Keep no child any longer than its turn: another backend gets the requests that come."""
-        self._pool.adapt(replace(self._rules(), warm=0, idle_seconds=0, call_seconds=0), self._pool.max_memory)
+        self._pool.adapt(replace(self._rules(), warm=0, idle_seconds=0, call_seconds=0), self._pool.crew.max_memory)
 
     async def close(self) -> None:
         """End every child."""

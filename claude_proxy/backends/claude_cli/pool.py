@@ -3,31 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-import math
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from claude_proxy.backends.claude_cli import policy
-from claude_proxy.backends.claude_cli.backoff import Backoff
 from claude_proxy.backends.claude_cli.child import Child
+from claude_proxy.backends.claude_cli.crew import Crew, Member
 from claude_proxy.backends.claude_cli.fair_queue import FairQueue
 from claude_proxy.backends.claude_cli.policy import ChildState, Lend, Phase, Retire, Rules, Spawn, Waiter
 from claude_proxy.backends.claude_cli.prediction import Prediction, Preparation
-from claude_proxy.errors import ProxyError, Unavailable, UpstreamError
+from claude_proxy.errors import ProxyError, Unavailable
 
 _log = logging.getLogger("claude_proxy.cli")
-
-_MEMORY_SECONDS = 5.0
-_IDLE = (Phase.WARM, Phase.KEPT)
-
-
-@dataclass(slots=True)
-class _Member:
-    state: ChildState
-    child: Child
-    stopping: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -52,27 +40,17 @@ class Lease:
 
 @dataclass(slots=True)
 class Pool:
-    """Never more than ``rules.max_children`` processes; every one is reaped before :meth:`close` returns.
-
-    ``make`` creates a child for a model, without starting it; it may raise a ``ProxyError`` (no usable binary). A child
-    above ``max_memory`` bytes is ended after its turn, one above twice that at once.
-    """
+    """Never more than ``rules.max_children`` processes; every one is reaped before :meth:`close` returns."""
 
     rules: Rules
-    make: Callable[[str], Child]
-    max_memory: float = math.inf
+    crew: Crew
     closed: str = ""
     """Why no child is lent any more."""
-    clock: Callable[[], float] = time.monotonic
-    _members: dict[int, _Member] = field(default_factory=dict)
     _waiting: FairQueue[_Waiting] = field(default_factory=FairQueue)
     _ids: int = 0
     _prediction: Prediction = field(default_factory=Prediction)
-    _backoff: Backoff = field(default_factory=Backoff)
-    _group: asyncio.TaskGroup | None = None
     _runner: asyncio.Task[None] | None = None
     _started: asyncio.Event = field(default_factory=asyncio.Event)
-    _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     # -- life ---------------------------------------------------------------------------------------------------------
 
@@ -84,7 +62,7 @@ class Pool:
     async def close(self) -> None:
         """End every child and every wait."""
         self._turn_away("the server is shutting down")
-        self._changed.set()
+        self.crew.changed.set()
         if self._runner is not None:
             await self._runner
 
@@ -105,47 +83,28 @@ class Pool:
             self._turn_away("the pool of claude CLI processes failed: restart the server")
 
     async def _look_after(self) -> None:
-        async with asyncio.TaskGroup() as self._group:
-            watcher = self._group.create_task(self._watch_memory(), name="memory")
+        crew = self.crew
+        async with crew.group:
+            watcher = crew.group.create_task(crew.watch_memory(), name="memory")
             self._started.set()
             while not self.closed:
-                self._changed.clear()
+                crew.changed.clear()
                 self._decide()
-                deadlines = [policy.next_deadline(self._states(), self.rules, self.clock())]
-                if self._backoff.due > self.clock():
-                    deadlines.append(self._backoff.due)
+                now = crew.clock()
+                deadlines = [policy.next_deadline(crew.states(), self.rules, now)]
+                if crew.backoff.due > now:
+                    deadlines.append(crew.backoff.due)
                 nearest = min((d for d in deadlines if d is not None), default=None)
-                try:
-                    async with asyncio.timeout(None if nearest is None else max(0.05, nearest - self.clock())):
-                        await self._changed.wait()
-                except TimeoutError:
-                    pass
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(None if nearest is None else max(0.05, nearest - now)):
+                        await crew.changed.wait()
             watcher.cancel()
-            for member in list(self._members.values()):
-                self._stop(member)
-
-    async def _watch_memory(self) -> None:
-        while True:
-            await asyncio.sleep(_MEMORY_SECONDS)
-            self._end_too_large()
-
-    def _end_too_large(self) -> None:
-        for member in list(self._members.values()):
-            busy = member.state.phase is Phase.BUSY
-            if self._is_too_large(member, self.max_memory * 2 if busy else self.max_memory):
-                member.child.fail(UpstreamError("the claude CLI process used too much memory and was ended"))
-                self._stop(member)
-
-    def _is_too_large(self, member: _Member, limit: float) -> bool:
-        size = member.child.memory()
-        if size > limit:
-            _log.warning("child %s uses %d MB, ending it", member.child.pid, size / 1e6)
-        return size > limit
+            crew.stop_all()
 
     def adapt(self, rules: Rules, max_memory: float) -> None:
         """Go by other rules from now on. A child that is busy stays until its turn is over."""
-        self.rules, self.max_memory = rules, max_memory
-        self._changed.set()
+        self.rules, self.crew.max_memory = rules, max_memory
+        self.crew.changed.set()
 
     # -- use ----------------------------------------------------------------------------------------------------------
 
@@ -176,7 +135,7 @@ class Pool:
             self._waiting.remove(waiting)
         elif waiting.lease.done() and not waiting.lease.cancelled() and waiting.lease.exception() is None:
             self.return_unused(waiting.lease.result())
-        self._changed.set()
+        self.crew.changed.set()
 
     def return_unused(self, lease: Lease) -> None:
         """Take back a child that was told nothing since it was lent."""
@@ -187,8 +146,8 @@ class Pool:
 
     def turn_answered(self) -> None:
         """Say that a turn's client has its first delta, so that starting a spare is in nobody's way any more."""
-        if self._backoff.answered(self.clock()):
-            self._changed.set()
+        if self.crew.backoff.answered(self.crew.clock()):
+            self.crew.changed.set()
 
     def give_back(self, number: int) -> None:
         """Return a lent child that is still blank."""
@@ -199,18 +158,21 @@ class Pool:
         self._turn_over(number, phase=Phase.KEPT, key=key, holds_calls=holds_calls)
 
     def _turn_over(self, number: int, *, phase: Phase, key: str | None = None, holds_calls: bool = False) -> None:
-        member = self._members.get(number)
-        if member is None:
-            return
-        if member.child.spoiled or self._is_too_large(member, self.max_memory):
+        member = self.crew.members.get(number)
+        if member is not None and not member.child.spoiled:
+            self.crew.put(member, phase, key=key, holds_calls=holds_calls)
+        else:
             self.retire(number)
-            return
-        self._set(member, phase, key=key, holds_calls=holds_calls)
+
+    def loop_ended(self, number: int) -> None:
+        """Say that a child has nothing left to do: from now on it must not be too large, and nobody waits for that."""
+        if member := self.crew.members.get(number):
+            self.crew.end_if_too_large(member)
 
     def retire(self, number: int) -> None:
         """End a child; it is no error when it is gone already."""
-        if member := self._members.get(number):
-            self._stop(member)
+        if member := self.crew.members.get(number):
+            self.crew.stop(member)
 
     def forget(self, model: str) -> None:
         """Start no spare for a model that there isn't."""
@@ -218,43 +180,34 @@ class Pool:
 
     def retire_idle(self) -> None:
         """End all children but the busy ones: the sign-in that they were started with is no good any more."""
-        for member in list(self._members.values()):
-            if member.state.phase in _IDLE:
-                self._stop(member)
+        self.crew.stop_idle()
 
     @property
     def trouble(self) -> str:
         """Why nobody who needs a fresh child would get one now; empty: it would be started."""
-        refused = self._backoff.refusal(self.clock())
+        refused = self.crew.backoff.refusal(self.crew.clock())
         return self.closed or (refused.message if refused else "")
 
     def counts(self) -> dict[str, int]:
         """How many children are in each phase, and how many requests wait."""
         counts = {phase.name.lower(): 0 for phase in Phase}
-        for member in self._members.values():
+        for member in self.crew.members.values():
             counts[member.state.phase.name.lower()] += 1
         return {**counts, "waiting": len(self._waiting)}
 
     def children(self) -> list[tuple[ChildState, Child]]:
         """Every child that there is now, and what it does."""
-        return [(member.state, member.child) for member in self._members.values()]
+        return [(member.state, member.child) for member in self.crew.members.values()]
 
     # -- carrying out -------------------------------------------------------------------------------------------------
-
-    def _states(self) -> list[ChildState]:
-        return [member.state for member in self._members.values()]
-
-    def _set(self, member: _Member, phase: Phase, *, key: str | None = None, holds_calls: bool = False) -> None:
-        member.state = replace(member.state, phase=phase, key=key, holds_calls=holds_calls, since=self.clock())
-        self._changed.set()
 
     def _decide(self) -> None:
         """Carry out actions until there are none. Never awaits, so nothing changes in between."""
         while not self.closed:
             waiters = [waiting.waiter for waiting in self._waiting]
-            now = self.clock()
-            demand = self._prediction.demand(now - self.rules.idle_seconds) if now >= self._backoff.due else None
-            actions = policy.decide(self._states(), waiters, self.rules, now, demand)
+            now = self.crew.clock()
+            demand = self._prediction.demand(now - self.rules.idle_seconds) if now >= self.crew.backoff.due else None
+            actions = policy.decide(self.crew.states(), waiters, self.rules, now, demand)
             for action in actions:
                 self._carry_out(action)
             if not any(isinstance(action, Spawn) for action in actions):
@@ -265,75 +218,32 @@ class Pool:
             case Spawn(model=model, prepared=prepared):
                 self._spawn(model, is_prepared=prepared is not None)
             case Retire(child=number):
-                self._stop(self._members[number])
+                self.crew.stop(self.crew.members[number])
             case Lend(child=number, waiter=waiter_id):
                 waiting = next(waiting for waiting in self._waiting if waiting.waiter.id == waiter_id)
-                lease = self._lend(number, self._members[number], waiting)
+                lease = self._lend(number, self.crew.members[number], waiting)
                 # A child that only goes on takes nothing from those who wait, so it is no turn of its client's.
                 (self._waiting.remove if lease.continued else self._waiting.serve)(waiting)
                 waiting.lease.set_result(lease)
 
-    def _lend(self, number: int, member: _Member, waiting: _Waiting) -> Lease:
+    def _lend(self, number: int, member: Member, waiting: _Waiting) -> Lease:
         state = member.state
         lease = Lease(number, member.child, state.phase is Phase.KEPT, state.prepared is not None)
-        busy = replace(state, phase=Phase.BUSY, key=None, holds_calls=False, since=self.clock())
+        busy = replace(state, phase=Phase.BUSY, key=None, holds_calls=False, since=self.crew.clock())
         member.state = replace(busy, went_on=waiting.waiter.key is not None)
         if not lease.continued:  # a child that only goes on changes nothing for others
-            self._changed.set()
-            now = self.clock()
-            self._backoff.lent(now)
+            self.crew.changed.set()
+            now = self.crew.clock()
+            self.crew.backoff.lent(now)
             self._prediction.note(state.model, waiting.preparation, now)
         return lease
 
     def _spawn(self, model: str, *, is_prepared: bool) -> None:
-        assert self._group is not None
+        # What was lent since that was decided may have changed the guess: it counts as told what it is told now.
+        told = self._prediction.guess(model) if is_prepared else None
         try:
-            child = self._make(model)
+            self.crew.start(model, told)
         except ProxyError as error:
             for waiting in [w for w in self._waiting if w.waiter.model == model]:
                 self._waiting.remove(waiting)
                 waiting.lease.set_exception(error)
-            return
-        # What was lent since that was decided may have changed the guess: it counts as told what it is told now.
-        told = self._prediction.guess(model) if is_prepared else None
-        if told is not None:
-            child.prepare(told.system, told.tools)
-            child.apply(told.settings)
-        self._ids += 1
-        state = ChildState(self._ids, model, prepared=told.key if told else None, since=self.clock())
-        member = _Member(state, child)
-        self._members[self._ids] = member
-        self._group.create_task(self._live(self._ids, member), name=f"child {self._ids}")
-
-    def _make(self, model: str) -> Child:
-        if refused := self._backoff.refusal(self.clock()):
-            raise refused
-        try:
-            return self.make(model)
-        except ProxyError as error:
-            self._backoff.failed(error.message, self.clock())
-            raise
-
-    async def _live(self, number: int, member: _Member) -> None:
-        try:
-            await member.child.run()
-        except Exception:  # noqa: BLE001  # one broken child must not take the pool with it
-            _log.exception("a child's reader failed")
-        finally:
-            del self._members[number]
-            if member.child.spoke:
-                self._backoff.started()
-            elif not member.stopping:
-                self._backoff.failed(member.child.last_words, self.clock())
-            self._changed.set()
-
-    def _stop(self, member: _Member) -> None:
-        if member.stopping or member.child.gone:
-            return
-        member.stopping = True
-        state = member.state
-        # One that is still starting would first do all of that, and one that holds calls would ask the model again.
-        idle = state.phase in _IDLE and not state.holds_calls and member.child.spoke and not member.child.spoiled
-        self._set(member, Phase.LEAVING)
-        assert self._group is not None
-        self._group.create_task(member.child.stop(idle=idle), name=f"stop {state.id}")

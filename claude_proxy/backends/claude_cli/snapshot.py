@@ -23,7 +23,7 @@ def plan(limits: Limits | None, reported_at: float) -> Plan | None:
 
 async def processes(pool: Pool) -> ProcessPool:
     """Give the processes that there are now. Their memory is read in a thread: it takes the kernel a moment."""
-    children, now = pool.children(), pool.clock()
+    children, now = pool.children(), pool.crew.clock()
     sizes = await asyncio.to_thread(lambda: [child.memory() for _, child in children])
     found = [
         Process(child.pid, state.model.removesuffix(COUNTING), _PHASES[state.phase], now - state.since, size)

@@ -13,7 +13,7 @@ import fake_claude
 import pytest
 from real_cli import MakeReal, Real, assistant, is_alive, until, user
 
-from claude_proxy.backends.claude_cli import pipes, policy, pool
+from claude_proxy.backends.claude_cli import crew, pipes, policy
 from claude_proxy.backends.claude_cli.child import Child
 from claude_proxy.canon.blocks import Text
 from claude_proxy.canon.request import Tool
@@ -71,7 +71,7 @@ async def test_children_that_exit_at_once_are_not_started_in_a_storm(make_fake: 
     """Warm children are started again ever later while starting them fails."""
     fake = await make_fake("exits", warm=2)
     await asyncio.sleep(1.5)
-    assert fake.backend._pool._ids < 12
+    assert fake.backend._pool.crew.started < 12
 
 
 async def test_a_child_that_hangs_is_a_504_within_the_deadline(make_fake: MakeReal) -> None:
@@ -214,7 +214,7 @@ async def test_a_child_that_grows_without_end_is_ended_at_once(
     make_fake: MakeReal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """K11: twice the ceiling ends the turn too, before the machine does."""
-    monkeypatch.setattr(pool, "_MEMORY_SECONDS", 0.1)
+    monkeypatch.setattr(crew, "_MEMORY_SECONDS", 0.1)
     fake = await make_fake("grows", max_memory_mb=64, extra={"PAUSE": "30"})
     with pytest.raises(UpstreamError, match="too much memory"):
         await fake.ask(user("hi"))
@@ -233,7 +233,7 @@ async def test_a_cli_that_never_starts_is_asked_ever_less_often(make_fake: MakeR
     assert refused
     assert "out of luck" in refused[-1].message
     assert (refused[-1].retry_after or 0) > 0
-    assert fake.backend._pool._ids < 25
+    assert fake.backend._pool.crew.started < 25
 
 
 async def test_a_pool_that_fails_says_so_to_everybody(
@@ -243,7 +243,7 @@ async def test_a_pool_that_fails_says_so_to_everybody(
     fake = await make_fake()
     await fake.ask(user("hi"))
     monkeypatch.setattr(policy, "next_deadline", lambda *_: 1 / 0)
-    fake.backend._pool._changed.set()
+    fake.backend._pool.crew.changed.set()
     await until(lambda: fake.backend._pool.closed)
     with pytest.raises(Unavailable, match="restart"):
         await fake.ask(user("hi"))
@@ -265,7 +265,7 @@ async def test_a_child_that_reads_no_more_holds_up_no_deadline(make_fake: MakeRe
 async def test_what_was_asked_only_once_is_no_guess(make_fake: MakeReal) -> None:
     """A system prompt with the time in it never comes again; one that comes again is told to a spare."""
     fake = await make_fake(warm=1)
-    members = fake.backend._pool._members
+    members = fake.backend._pool.crew.members
     for number in range(3):
         await fake.ask(user("hi"), system=(Text(text=f"It is {number} o'clock."),))
     await asyncio.sleep(0.5)
@@ -288,7 +288,7 @@ async def test_what_is_written_at_once_arrives_in_one_piece(make_fake: MakeReal)
     """A write wakes the process up, which competes with us for the processor."""
     fake = await make_fake()
     first = await fake.ask(user("hi"))
-    ((member,),) = [list(fake.backend._pool._members.values())]
+    ((member,),) = [list(fake.backend._pool.crew.members.values())]
     pieces: list[bytes] = []
     way = member.child._pipes
     with pytest.MonkeyPatch.context() as patch:
@@ -318,7 +318,7 @@ async def test_an_idle_child_ends_with_its_input(make_fake: MakeReal) -> None:
     """A signal would cost it more: it leaves by itself, with code 0."""
     fake = await make_fake()
     await fake.ask(user("hi"))
-    ((member,),) = [list(fake.backend._pool._members.values())]
+    ((member,),) = [list(fake.backend._pool.crew.members.values())]
     fake.backend._pool.retire(member.state.id)
     await until(lambda: not fake.pids())
     assert member.child.returncode == 0
@@ -332,7 +332,7 @@ async def test_an_idle_child_that_stays_is_ended_all_the_same(
     monkeypatch.setattr(pipes, "_TERM_SECONDS", 0.05)
     fake = await make_fake("stubborn")
     await fake.ask(user("hi"))
-    ((member,),) = [list(fake.backend._pool._members.values())]
+    ((member,),) = [list(fake.backend._pool.crew.members.values())]
     fake.backend._pool.retire(member.state.id)
     await until(lambda: not fake.pids())
     assert member.child.returncode == -signal.SIGKILL

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from claude_proxy.backends.claude_cli.child import Child
+from claude_proxy.backends.claude_cli.crew import Crew
 from claude_proxy.backends.claude_cli.policy import ChildState, Rules
 from claude_proxy.backends.claude_cli.pool import Pool
 from claude_proxy.backends.claude_cli.prediction import Preparation
@@ -38,7 +39,7 @@ class Stage:
     now: float = 0.0
 
     def __post_init__(self) -> None:
-        self.pool = Pool(Rules(max_children=99), self.make, clock=lambda: self.now)
+        self.pool = Pool(Rules(max_children=99), Crew(self.make, clock=lambda: self.now))
 
     def make(self, _: str) -> Child:
         """Make a process that waits to be ended."""

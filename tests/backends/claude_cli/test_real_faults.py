@@ -285,7 +285,7 @@ async def test_never_more_children_than_allowed_and_everybody_is_served(make_rea
     async def watch() -> None:
         nonlocal most
         while True:
-            most = max(most, len(real.backend._pool._members))
+            most = max(most, len(real.backend._pool.crew.members))
             await asyncio.sleep(0.005)
 
     watcher = asyncio.create_task(watch())

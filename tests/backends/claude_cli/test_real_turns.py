@@ -317,11 +317,11 @@ async def test_the_next_conversation_finds_a_child_that_knows_its_prompt_and_too
     await real.ask(user("first conversation"), **told)
     await real.ask(user("another first conversation"), **told)
     pool = real.backend._pool
-    await until(lambda: any(m.state.prepared for m in pool._members.values() if m.child.spoke), 10.0)
-    prepared = {number for number, member in pool._members.items() if member.state.prepared}
+    await until(lambda: any(m.state.prepared for m in pool.crew.members.values() if m.child.spoke), 10.0)
+    prepared = {number for number, member in pool.crew.members.items() if member.state.prepared}
     outcome = await real.ask(user("third conversation"), **told)
     assert outcome.text
-    used = {number for number, member in pool._members.items() if member.state.key}
+    used = {number for number, member in pool.crew.members.items() if member.state.key}
     assert prepared <= used
     first, _, second = (seen.body for seen in real.simulator.seen)
     assert first["system"][-1] == second["system"][-1]
@@ -336,10 +336,10 @@ async def test_a_prepared_child_is_never_lent_to_another_client(make_real: MakeR
     await real.ask(user("hi"), client="a", **told)
     await real.ask(user("hi"), client="a", **told)
     pool = real.backend._pool
-    await until(lambda: any(m.state.prepared for m in pool._members.values() if m.child.spoke), 10.0)
-    prepared = {number for number, member in pool._members.items() if member.state.prepared}
+    await until(lambda: any(m.state.prepared for m in pool.crew.members.values() if m.child.spoke), 10.0)
+    prepared = {number for number, member in pool.crew.members.items() if member.state.prepared}
     await real.ask(user("hi"), client="b", **told)
-    assert all(pool._members[number].state.phase.name == "WARM" for number in prepared)
+    assert all(pool.crew.members[number].state.phase.name == "WARM" for number in prepared)
 
 
 async def test_max_tokens_is_each_requests_own_within_a_tool_loop(real: Real) -> None:
