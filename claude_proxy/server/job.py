@@ -21,12 +21,12 @@ from claude_proxy.server.headers import sent_on
 
 
 class Keeper(Protocol):
-    """Makes a job's reply where something of it must outlive it."""
+    """Makes a job's reply where something of it must outlive it. It knows no job: the two would keep each other."""
 
-    def whole(self, events: Sequence[AnyEvent]) -> bytes:
+    def whole(self, parsed: Parsed, events: Sequence[AnyEvent]) -> bytes:
         """Give the reply that isn't streamed."""
 
-    def stream(self) -> ReplyStream:
+    def stream(self, parsed: Parsed) -> ReplyStream:
         """Begin a streamed reply."""
 
 
@@ -84,13 +84,13 @@ class Job:
     def whole_reply(self, events: Sequence[AnyEvent]) -> bytes:
         """Give the reply that isn't streamed."""
         if self.keeper is not None:
-            return self.keeper.whole(events)
+            return self.keeper.whole(self.parsed(), events)
         return self.dialect.collect(self.parsed(), events, self.stamp)
 
     def stream_reply(self) -> ReplyStream:
         """Begin a streamed reply."""
         if self.keeper is not None:
-            return self.keeper.stream()
+            return self.keeper.stream(self.parsed())
         return self.dialect.stream(self.parsed(), self.stamp)
 
     def failed(self, error: ProxyError) -> bytes:

@@ -11,12 +11,14 @@ from aiohttp import web
 
 from claude_proxy.canon.events import AnyEvent, MessageStop
 from claude_proxy.dialects import responses_reply, responses_request, responses_stored
-from claude_proxy.dialects.base import ReplyStream
+from claude_proxy.dialects.base import Parsed, ReplyStream, Stamp
 from claude_proxy.dialects.responses_reply import ResponsesStream
+from claude_proxy.dialects.responses_request import ResponsesOptions
 from claude_proxy.errors import BadRequest, NotFound, ProxyError
 from claude_proxy.server.exchange import CURRENT, SERVER
 from claude_proxy.server.job import Job
 from claude_proxy.store.record import Conversation, Record
+from claude_proxy.store.responses import ResponseStore
 
 _ENCRYPTED = "reasoning.encrypted_content"
 
@@ -34,46 +36,48 @@ async def prepare(job: Job) -> None:
             code="previous_response_not_found",
         )
     job.parse = partial(responses_request.parse, earlier=found.items if found else (), stores=stores)
-    job.keeper = Keeper(job, found.size if found else 0)
+    size = len(job.body) + (found.size if found else 0)
+    job.keeper = Keeper(job.server.store, job.exchange.client, job.stamp, size)
 
 
 @dataclass(frozen=True, slots=True)
 class Keeper:
-    """Keeps a job's answer as soon as it is whole: before its last bytes go out, so that who has them can go on.
+    """Keeps a client's answer as soon as it is whole: before its last bytes go out, so that who has them can go on.
 
-    ``earlier_size`` is what the conversation takes that it goes on from.
+    ``size`` is what the request takes, with the conversation that it goes on from.
     """
 
-    job: Job
-    earlier_size: int = 0
+    store: ResponseStore
+    client: str
+    stamp: Stamp
+    size: int
 
-    def whole(self, events: Sequence[AnyEvent]) -> bytes:
+    def whole(self, parsed: Parsed, events: Sequence[AnyEvent]) -> bytes:
         """Give the reply that isn't streamed."""
-        reply = responses_reply.whole(self.job.parsed(), events, self.job.stamp)
-        self.keep(reply)
+        reply = responses_reply.whole(parsed, events, self.stamp)
+        self.keep(reply, parsed.options)
         return reply.response
 
-    def stream(self) -> ReplyStream:
+    def stream(self, parsed: Parsed) -> ReplyStream:
         """Begin a streamed reply."""
-        return _Watched(ResponsesStream(self.job.parsed(), self.job.stamp), self)
+        return _Watched(ResponsesStream(parsed, self.stamp), parsed.options, self)
 
-    def keep(self, reply: ResponsesStream) -> None:
+    def keep(self, reply: ResponsesStream, options: ResponsesOptions) -> None:
         """Keep a reply that is complete."""
-        job, options = self.job, self.job.parsed().options
         if not options.store:
             return
         record = Record(
-            id=f"resp_{job.stamp.id}",
-            client=job.exchange.client,
-            created=job.stamp.created,
+            id=f"resp_{self.stamp.id}",
+            client=self.client,
+            created=self.stamp.created,
             body=reply.response,
-            input=responses_stored.named(options.input, job.stamp.id),
+            input=responses_stored.named(options.input, self.stamp.id),
             output=tuple(reply.items),
             earlier=options.earlier,
             parent=options.previous_response_id,
-            size=self.earlier_size + len(job.body) + len(reply.response),
+            size=self.size + len(reply.response),
         )
-        job.server.store.keep(record)
+        self.store.keep(record)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +85,13 @@ class _Watched:
     """A streamed reply that is kept when it is whole."""
 
     reply: ResponsesStream
+    options: ResponsesOptions
     keeper: Keeper
 
     def feed(self, event: AnyEvent) -> bytes:
         frames = self.reply.feed(event)
         if isinstance(event, MessageStop):
-            self.keeper.keep(self.reply)
+            self.keeper.keep(self.reply, self.options)
         return frames
 
     def finish(self) -> bytes:
