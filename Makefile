@@ -46,7 +46,9 @@ bench: $(VENV)/.development
 	$(PY) benchmarks/run.py $(ARGS)
 
 fuzz: $(VENV)/.development
+	@$(PIP) install --group fuzz
 	FUZZ_EXAMPLES=$(EXAMPLES) $(PY) -m pytest tests/fuzz --timeout=0 $(ARGS)
+	[ "$$(uname)" != Linux ] || $(PY) tests/fuzz/guided.py $(EXAMPLES)000
 
 chaos: $(VENV)/.development
 	@for round in $$(seq $(ROUNDS)); do CHAOS_SCALE=10 $(PY) -m pytest tests/chaos --timeout=0 $(ARGS) || exit 1; done
