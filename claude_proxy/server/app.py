@@ -22,7 +22,7 @@ from claude_proxy.server.failures import as_proxy_error, forget_frames, respond,
 from claude_proxy.server.finished import note_finished
 from claude_proxy.server.headers import handed_on, lost, renamed, server_timing
 from claude_proxy.server.leaving import close
-from claude_proxy.server.listen import Listening, bind, listening, ssl_context, stopped_by_signals
+from claude_proxy.server.listen import Listening, bind, listening, ssl_context, stopped_by_signals, told_in_a_line
 from claude_proxy.server.routes import GREETED_PATHS, OPEN_PATHS, routes
 from claude_proxy.store.responses import ResponseStore
 
@@ -147,7 +147,7 @@ async def serve_forever(
     runner = Runner(app, shutdown_timeout=_GRACE_SECONDS)
     await runner.setup()
     try:
-        with stopped_by_signals(stop, app[SERVER].hurry):
+        with stopped_by_signals(stop, app[SERVER].hurry), told_in_a_line():
             try:
                 for sock in sockets:
                     await web.SockSite(runner, sock, ssl_context=context, backlog=_BACKLOG).start()

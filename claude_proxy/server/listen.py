@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import logging
 import os
 import signal
 import socket
@@ -11,6 +12,7 @@ import ssl
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import Any
 
 from claude_proxy.config.schema import Tls
 from claude_proxy.errors import ConfigError
@@ -18,8 +20,12 @@ from claude_proxy.errors import ConfigError
 _LOOPBACK = ("127.0.0.1", "::1")
 _ANY = ("0.0.0.0", "::")  # noqa: S104 - only where the user's config says so, and then keys are obligatory
 _NO_IPV6 = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT)
+_NOTHING_LEFT = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_QUIET_SECONDS = 60.0
 _PORT_ATTEMPTS = 10
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +143,30 @@ def stopped_by_signals(stop: asyncio.Event, hurry: asyncio.Event) -> Iterator[No
     finally:
         with suppress(NotImplementedError, RuntimeError, ValueError):
             restore()
+
+
+@contextmanager
+def told_in_a_line() -> Iterator[None]:
+    """Log in a line a minute that nothing can be accepted: asyncio would, at once, for each place in the backlog."""
+    loop, before, quiet_until = asyncio.get_running_loop(), asyncio.get_running_loop().get_exception_handler(), 0.0
+
+    def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        nonlocal quiet_until
+        failure = context.get("exception")
+        if "socket" in context and isinstance(failure, OSError) and failure.errno in _NOTHING_LEFT:
+            if loop.time() >= quiet_until:
+                quiet_until = loop.time() + _QUIET_SECONDS
+                log.error("no connection can be accepted now: %s", failure.strerror)
+        elif before is not None:
+            before(loop, context)
+        else:
+            loop.default_exception_handler(context)
+
+    loop.set_exception_handler(handle)
+    try:
+        yield
+    finally:
+        loop.set_exception_handler(before)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import logging
 import re
 import sys
@@ -28,6 +29,9 @@ _SECRET = re.compile(
 )
 _UNSEEN = r"\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff"
 """What acts on a terminal, ends a line for some reader, or hides or turns around what stands beside it."""
+
+# Python reads its codec from a file when it is first needed, which fails where no more files can be opened.
+codecs.lookup("unicode_escape")
 
 _CONTROL = re.compile(rf"[\x00-\x1f{_UNSEEN}]")
 _CONTROL_BUT_LINES = re.compile(rf"[\x00-\x08\x0b-\x1f{_UNSEEN}]")

@@ -24,6 +24,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="another process's limits can be changed on Linux only"),
 ]
 
+LOG = ".state/claude-proxy/log/claude-proxy.log"
 CONFIG = "logging-to-file: true\nmax-concurrent-requests: 32\nshutdown-seconds: 1\n"
 
 
@@ -48,7 +49,7 @@ def rows(path: Path, table: str) -> int:
 
 async def test_a_full_disk_fails_no_request_and_loses_no_response(server: Outside) -> None:
     """What can't be written waits in memory: it is found, gone on from, and on disk when there is room again."""
-    data, log = server.home / ".data/claude-proxy", server.home / ".state/claude-proxy/log/claude-proxy.log"
+    data, log = server.home / ".data/claude-proxy", server.home / LOG
     stored, used = rows(data / "responses.sqlite3", "responses"), rows(data / "usage.sqlite3", "turns")
     with server.limited(resource.RLIMIT_FSIZE, 100):
         first = await server.ask("responses", "remember me")
@@ -79,12 +80,18 @@ async def test_no_files_left_is_told_and_passes(server: Outside) -> None:
         await stream.content.readany()
         with server.limited(resource.RLIMIT_NOFILE, open_files(server.pid) + 4):
             answers = [await server.ask(dialect, "who is there?") for dialect in DIALECTS]
+        with server.limited(resource.RLIMIT_NOFILE, 3):
+            late = asyncio.create_task(server.ask("messages", "and who there?"))
             # Long enough for the pool to look at its processes.
             await asyncio.sleep(5.5)
+            assert not late.done()
+        answers.append(await late)
         assert "data: [DONE]" in (await stream.content.read()).decode()
     assert all(answer.is_whole or (answer.status == 503 and answer.failed) for answer in answers)
     assert await server.own_files() <= before
     assert (await server.ask()).is_whole
+    assert (server.home / LOG).read_text().count("no connection can be accepted now") == 1
+    assert "Traceback" not in server.serving.output
 
 
 async def test_clients_that_vanish_by_the_hundred_leave_nothing(server: Outside) -> None:
