@@ -15,6 +15,8 @@ import pytest
 
 from claude_proxy.backends.base import Call, Turn
 from claude_proxy.backends.claude_cli.backend import ClaudeCli
+from claude_proxy.backends.claude_cli.binary import find_binary
+from claude_proxy.backends.claude_cli.features import NAMES, Check, Report, to_json
 from claude_proxy.canon.blocks import AnyBlock, Text, ToolResult, ToolUse
 from claude_proxy.canon.collect import Reply, collect
 from claude_proxy.canon.events import AnyEvent
@@ -100,6 +102,9 @@ class Real:
 
 MakeReal = Callable[..., Any]
 
+OLDER = "claude-sonnet-4-5-20250929"
+"""A model that takes every parameter."""
+
 
 @asynccontextmanager
 async def running(
@@ -147,6 +152,22 @@ async def real(make_real: MakeReal) -> Real:
     """Give one backend on the real CLI with an ordinary configuration."""
     made: Real = await make_real()
     return made
+
+
+@pytest.fixture
+async def older(make_real: MakeReal) -> Real:
+    """Give one for turns of an older model: the process that lists the models is of this one, so they need no other."""
+    made: Real = await make_real(warm_models=(OLDER,))
+    return made
+
+
+def seen_before(home: Path) -> None:
+    """Leave in a home what an earlier start would have: nothing is wrong with this CLI. Finding out takes seconds."""
+    version = find_binary().version
+    report = Report(version, tuple(Check(name, passed=True) for name in NAMES))
+    folder = home / ".cache" / "claude-proxy"
+    folder.mkdir(parents=True)
+    (folder / f"probe-{version}.json").write_bytes(to_json(report))
 
 
 def is_alive(pid: int) -> bool:

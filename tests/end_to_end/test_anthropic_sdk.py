@@ -184,8 +184,9 @@ async def test_thinking_nobody_asked_for_is_not_shown(stack: Stack) -> None:
     assert [block.type for block in message.content] == ["text"]
 
 
-async def test_a_budget_of_thinking_on_an_older_model(stack: Stack) -> None:
+async def test_a_budget_of_thinking_on_an_older_model(make_stack: MakeStack) -> None:
     """M02: ``enabled`` with its budget arrives as it is."""
+    stack = await make_stack(warm_models=(f"claude-{OLDER}",))  # the process that lists the models answers, too
     stack.simulator.queue.append(thinking("Hm.", "Yes."))
     message = await ask(stack, model=OLDER, thinking={"type": "enabled", "budget_tokens": 2048})
     assert [block.type for block in message.content] == ["thinking", "text"]
@@ -206,8 +207,9 @@ async def test_a_json_schema_gives_a_parsed_model(stack: Stack) -> None:
     assert stack.simulator.seen[0].body["output_config"]["format"]["type"] == "json_schema"
 
 
-async def test_parameters_are_seen_upstream(stack: Stack) -> None:
+async def test_parameters_are_seen_upstream(make_stack: MakeStack) -> None:
     """M02: sampling, stop sequences and max_tokens on a model that takes them."""
+    stack = await make_stack(warm_models=(f"claude-{OLDER}",))  # the process that lists the models answers, too
     stack.simulator.queue.append(text("one two END three"))
     message = await ask(stack, model=OLDER, extra_body={"temperature": 0.5}, stop_sequences=["END"], max_tokens=99)
     body = stack.simulator.seen[0].body

@@ -13,13 +13,12 @@ from typing import Any
 import openai
 import pytest
 from pydantic import BaseModel
-from real_cli import MakeReal, Real, until
+from real_cli import OLDER, MakeReal, Real, until
 from served import serving
 
 from claude_proxy.config.schema import Config
 from claude_proxy.simulator import Reply, error, text, thinking, tool_calls
 
-OLDER = "claude-sonnet-4-5-20250929"
 PIXEL = base64.b64encode(
     base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==")
 ).decode()
@@ -161,8 +160,9 @@ async def test_a_json_schema_gives_a_parsed_model(stack: Stack) -> None:
     assert stack.simulator.seen[0].body["output_config"]["format"]["type"] == "json_schema"
 
 
-async def test_temperature_and_stop_are_seen_upstream(stack: Stack) -> None:
+async def test_temperature_and_stop_are_seen_upstream(make_stack: MakeStack) -> None:
     """Sampling and stop sequences arrive on a model that takes them, and the stop text never comes back."""
+    stack = await make_stack(warm_models=(OLDER,))  # the process that lists the models answers, too
     stack.simulator.queue.append(text("one two END three"))
     completion = await ask(stack, model=OLDER, temperature=0.5, stop=["END"])
     body = stack.simulator.seen[0].body

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
-from real_cli import MakeReal, Real, results_for, until, user
+from real_cli import OLDER, MakeReal, Real, results_for, until, user
 
 from claude_proxy.backends.claude_cli.binary import Binary
 from claude_proxy.backends.claude_cli.features import NAMES, Check, Report
@@ -32,9 +33,9 @@ class Probe:
         return Report(binary.version, tuple(checks))
 
 
-async def probed(make_real: MakeReal, probe: Probe) -> Real:
+async def probed(make_real: MakeReal, probe: Probe, **config: Any) -> Real:
     """Make a backend that believes the probe."""
-    real: Real = await make_real()
+    real: Real = await make_real(**config)
     real.backend.probe = probe
     return real
 
@@ -93,7 +94,7 @@ async def test_without_next_turns_no_child_is_kept(make_real: MakeReal) -> None:
 
 async def test_what_a_version_gets_wrong_is_a_named_loss(make_real: MakeReal) -> None:
     """Sampling parameters aren't sent, and the client is told."""
-    real = await probed(make_real, Probe("parameters"))
-    outcome = await real.ask(user("hi"), model="claude-sonnet-4-5-20250929", temperature=0.5)
+    real = await probed(make_real, Probe("parameters"), warm_models=(OLDER,))
+    outcome = await real.ask(user("hi"), model=OLDER, temperature=0.5)
     assert outcome.turn.losses == ["temperature"]
     assert "temperature" not in real.upstream[0]

@@ -8,6 +8,7 @@ import pytest
 from real_cli import MakeReal, Real, assistant, until, user
 
 from claude_proxy.backends.base import Call
+from claude_proxy.backends.claude_cli.counting import COUNTING
 from claude_proxy.canon.blocks import Image, Source, Text, Thinking, ToolResult, ToolUse
 from claude_proxy.canon.request import Message, Request, Tool
 from claude_proxy.errors import BadRequest, NotSignedIn, UnknownModel
@@ -21,6 +22,13 @@ TOOL = Tool(
 )
 
 
+@pytest.fixture
+async def counting(make_real: MakeReal) -> Real:
+    """Give one whose first process, which lists the models, is one that counts: the first count needs no other."""
+    made: Real = await make_real(warm_models=("sonnet" + COUNTING,))
+    return made
+
+
 async def count(real: Real, *messages: Message, **fields: Any) -> int:
     """Count a request's tokens."""
     request = Request(messages=messages, **{"model": "sonnet", **fields})
@@ -28,39 +36,39 @@ async def count(real: Real, *messages: Message, **fields: Any) -> int:
     return counted
 
 
-async def test_system_tools_and_history_each_count(real: Real) -> None:
+async def test_system_tools_and_history_each_count(counting: Real) -> None:
     """M05: the simulator counts words, so each part's share is known to the token, however small."""
-    plain = await count(real, user("one two three"))
-    system = await count(real, user("one two three"), system=(Text(text="four five"),))
-    tools = await count(real, user("one two three"), tools=(TOOL,))
-    history = await count(real, user("one two three"), assistant("four"), user("five six"))
+    plain = await count(counting, user("one two three"))
+    system = await count(counting, user("one two three"), system=(Text(text="four five"),))
+    tools = await count(counting, user("one two three"), tools=(TOOL,))
+    history = await count(counting, user("one two three"), assistant("four"), user("five six"))
     assert (plain, system, tools, history) == (3, 5, 11, 6)
 
 
-async def test_the_upstream_is_asked_and_the_model_is_not(real: Real) -> None:
+async def test_the_upstream_is_asked_and_the_model_is_not(counting: Real) -> None:
     """M05: the count endpoint has seen each part as it was sent; no message was asked for."""
     content = user("look", Image(source=Source(type="base64", media_type="image/png", data=PIXEL)))
     use = ToolUse(id="toolu_1", name="weather", input={"city": "Rome"})
     result = ToolResult(tool_use_id="toolu_1", content=(Text(text="sunny"),))
-    await count(real, content, assistant(use), user(result), system=(Text(text="Be brief."),), tools=(TOOL,))
-    bodies = [seen.body for seen in real.simulator.counted]
-    conversation = next(seen.conversation for seen in real.simulator.counted if len(seen.conversation) == 3)
+    await count(counting, content, assistant(use), user(result), system=(Text(text="Be brief."),), tools=(TOOL,))
+    bodies = [seen.body for seen in counting.simulator.counted]
+    conversation = next(seen.conversation for seen in counting.simulator.counted if len(seen.conversation) == 3)
     assert [role for role, _ in conversation] == ["user", "assistant", "user"]
     assert conversation[0][1][1]["source"]["data"] == PIXEL
     assert conversation[2][1][0]["tool_use_id"] == "toolu_1"
     assert any("Be brief." in str(body["messages"]) for body in bodies)
     assert any(tool["name"] == "weather" for body in bodies for tool in body["tools"])
     assert {body["model"] for body in bodies} == {"claude-sonnet-5-5"}
-    assert not real.simulator.seen
+    assert not counting.simulator.seen
 
 
-async def test_thinking_of_the_history_is_counted_as_it_came(real: Real) -> None:
+async def test_thinking_of_the_history_is_counted_as_it_came(counting: Real) -> None:
     """M03: a thought with its signature is in what the upstream counts."""
     thought = Thinking(thinking="let me see", signature="c2ln")
-    real.simulator._signatures.add("c2ln")
-    total = await count(real, user("one"), assistant(thought, "two"), user("three"))
+    counting.simulator._signatures.add("c2ln")
+    total = await count(counting, user("one"), assistant(thought, "two"), user("three"))
     assert total == 6
-    assert any("c2ln" in str(seen.body) for seen in real.simulator.counted)
+    assert any("c2ln" in str(seen.body) for seen in counting.simulator.counted)
 
 
 async def test_a_refused_count_is_the_upstreams_error_not_an_estimate(make_real: MakeReal) -> None:
@@ -73,13 +81,13 @@ async def test_a_refused_count_is_the_upstreams_error_not_an_estimate(make_real:
         await count(real, user("one"), assistant(bad, "two"), user("three"))
 
 
-async def test_only_the_first_count_with_tools_measures_the_yardstick(real: Real) -> None:
+async def test_only_the_first_count_with_tools_measures_the_yardstick(counting: Real) -> None:
     """What the yardstick comes to is asked once for each model; afterwards a count is three requests."""
-    await count(real, user("hi"), tools=(TOOL,))
-    before = len(real.simulator.counted)
-    again = await count(real, user("hi there"), tools=(TOOL,), system=(Text(text="a b"),))
+    await count(counting, user("hi"), tools=(TOOL,))
+    before = len(counting.simulator.counted)
+    again = await count(counting, user("hi there"), tools=(TOOL,), system=(Text(text="a b"),))
     assert again == 2 + 2 + 8
-    assert len(real.simulator.counted) == before + 3
+    assert len(counting.simulator.counted) == before + 3
 
 
 async def test_nobody_signed_in_is_said(make_real: MakeReal) -> None:
@@ -89,10 +97,10 @@ async def test_nobody_signed_in_is_said(make_real: MakeReal) -> None:
         await count(real, user("hi"))
 
 
-async def test_an_old_name_of_a_family_counts_as_its_current_model(real: Real) -> None:
+async def test_an_old_name_of_a_family_counts_as_its_current_model(counting: Real) -> None:
     """L02: as a turn would be answered by it."""
-    assert await count(real, user("one two"), model="claude-sonnet-4") == 2
-    assert real.simulator.counted[-1].body["model"] == "claude-sonnet-5-5"
+    assert await count(counting, user("one two"), model="claude-sonnet-4") == 2
+    assert counting.simulator.counted[-1].body["model"] == "claude-sonnet-5-5"
 
 
 async def test_a_child_that_has_counted_is_used_for_nothing_else(real: Real) -> None:

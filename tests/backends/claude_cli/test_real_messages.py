@@ -6,7 +6,7 @@ import base64
 from typing import Any
 
 import pytest
-from real_cli import Real, assistant, results_for, user
+from real_cli import OLDER, MakeReal, Real, assistant, results_for, user
 
 from claude_proxy.canon.blocks import (
     AnyBlock,
@@ -25,7 +25,6 @@ from claude_proxy.canon.codec import encode_block
 from claude_proxy.canon.request import Reasoning, Tool
 from claude_proxy.simulator import text, thinking, thinking_block, tool_calls
 
-OLDER = "claude-sonnet-4-5-20250929"
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 PDF = base64.b64encode(b"%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF").decode()
 MARK: Json = {"type": "ephemeral"}
@@ -94,14 +93,18 @@ def arrived(real: Real) -> list[list[Json]]:
     return [blocks for _, blocks in real.simulator.seen[-1].conversation]
 
 
-@pytest.mark.parametrize("block", [*DOCUMENTS.values(), *IMAGES.values()], ids=[*DOCUMENTS, *IMAGES])
-async def test_documents_and_images_arrive_wherever_they_stand(real: Real, block: Document | Image) -> None:
-    """M02: in the history, in a tool's result and in the last turn, natively and whole."""
+async def test_documents_and_images_arrive_wherever_they_stand(real: Real) -> None:
+    """M02: in the history, in a tool's result and in the last turn, natively and whole, whatever their source."""
+    blocks: list[Document | Image] = [*DOCUMENTS.values(), *IMAGES.values()]
     use = ToolUse(id="toolu_1", name="look", input={})
-    result = ToolResult(tool_use_id="toolu_1", content=(Text(text="here"), block))
-    outcome = await real.ask(user("see", block), assistant(use), user(result), assistant("Hm."), user(block, "and?"))
+    result = ToolResult(tool_use_id="toolu_1", content=(Text(text="here"), *blocks))
+    outcome = await real.ask(
+        user("see", *blocks), assistant(use), user(result), assistant("Hm."), user(*blocks, "and?")
+    )
     first, _, looked, _, last = arrived(real)
-    assert [first[1], looked[0]["content"][1], last[0]] == raw(block) * 3
+    assert first[1:] == raw(*blocks)
+    assert looked[0]["content"][1:] == raw(*blocks)
+    assert last[:-1] == raw(*blocks)
     assert not outcome.turn.losses
 
 
@@ -218,9 +221,10 @@ async def test_redacted_thinking_goes_back_unchanged(real: Real) -> None:
     ids=["adaptive", "omitted", "budget", "disabled"],
 )
 async def test_thinking_arrives_as_it_was_asked_for(
-    real: Real, model: str, reasoning: Reasoning, sent: dict[str, Any]
+    make_real: MakeReal, model: str, reasoning: Reasoning, sent: dict[str, Any]
 ) -> None:
     """M02: each form on a model that takes it."""
+    real = await make_real(warm_models=(model,))
     outcome = await real.ask(user("go"), model=model, reasoning=reasoning, max_tokens=4096)
     assert real.upstream[-1]["thinking"] == sent
     assert not outcome.turn.losses

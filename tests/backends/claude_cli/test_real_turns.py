@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from real_cli import MakeReal, Real, assistant, results_for, until, user
+from real_cli import OLDER, MakeReal, Real, assistant, results_for, until, user
 
 from claude_proxy.canon.blocks import Image, Source, Text, ToolResult, ToolUse
 from claude_proxy.canon.events import TextDelta
@@ -16,7 +16,6 @@ from claude_proxy.canon.request import Reasoning, Tool, ToolChoice
 from claude_proxy.errors import BadRequest, UnknownModel
 from claude_proxy.simulator import MODELS, text, thinking, tool_calls
 
-OLDER = "claude-sonnet-4-5-20250929"
 WEATHER = Tool(
     name="get_weather",
     description="The weather of a city.",
@@ -108,9 +107,9 @@ async def test_history_arrives_with_its_roles_and_blocks(real: Real) -> None:
     assert len(real.upstream) == 1
 
 
-async def test_an_older_model_gets_every_parameter(real: Real) -> None:
+async def test_an_older_model_gets_every_parameter(older: Real) -> None:
     """Sampling, stop sequences, a forced tool and max_tokens arrive upstream; thinking nobody asked for is off."""
-    await real.ask(
+    await older.ask(
         user("hi"),
         model=OLDER,
         temperature=0.25,
@@ -120,7 +119,7 @@ async def test_an_older_model_gets_every_parameter(real: Real) -> None:
         tools=(WEATHER,),
         tool_choice=ToolChoice(type="tool", name="get_weather", disable_parallel_tool_use=True),
     )
-    body = real.upstream[0]
+    body = older.upstream[0]
     sent = {name: body[name] for name in ("model", "temperature", "top_k", "max_tokens", "stop_sequences", "thinking")}
     assert sent == {
         "model": OLDER,
@@ -131,7 +130,7 @@ async def test_an_older_model_gets_every_parameter(real: Real) -> None:
         "thinking": {"type": "disabled"},
     }
     assert body["tool_choice"] == {"type": "tool", "name": "get_weather", "disable_parallel_tool_use": True}
-    assert not real.outcomes[0].turn.losses
+    assert not older.outcomes[0].turn.losses
 
 
 async def test_max_tokens_defaults_to_and_is_held_to_the_models_own_maximum(real: Real) -> None:
@@ -172,7 +171,7 @@ async def test_strict_refuses_what_would_be_lost(real: Real) -> None:
 async def test_a_refusal_by_a_model_we_dont_know_is_met_once_and_remembered(make_real: MakeReal) -> None:
     """C09b: a 400 that names a parameter leads to another try without it; the next request leaves it out at once."""
     models = {**MODELS, "claude-sonnet-4-6": replace(MODELS["claude-sonnet-4-6"], always_thinks=True)}
-    real = await make_real(models=models)
+    real = await make_real(models=models, warm_models=("claude-sonnet-4-6",))
     outcome = await real.ask(user("hi"), model="claude-sonnet-4-6", temperature=0.2)
     assert outcome.turn.losses == ["temperature"]
     tries = len(real.upstream)
@@ -181,11 +180,11 @@ async def test_a_refusal_by_a_model_we_dont_know_is_met_once_and_remembered(make
     assert len(real.upstream) == tries + 1
 
 
-async def test_both_temperature_and_top_p_on_a_model_that_takes_one(real: Real) -> None:
+async def test_both_temperature_and_top_p_on_a_model_that_takes_one(older: Real) -> None:
     """C16: the loss is named and the client sees no 400."""
-    outcome = await real.ask(user("hi"), model=OLDER, temperature=0.2, top_p=0.97)
+    outcome = await older.ask(user("hi"), model=OLDER, temperature=0.2, top_p=0.97)
     assert outcome.turn.losses == ["top_p"]
-    assert real.upstream[-1]["temperature"] == 0.2
+    assert older.upstream[-1]["temperature"] == 0.2
 
 
 async def test_a_json_schema_arrives_natively_and_shapes_the_reply(real: Real) -> None:
@@ -214,12 +213,12 @@ async def test_effort_arrives_and_thinking_comes_back(real: Real, effort: Any) -
     assert getattr(block, "signature", "").startswith("sig")
 
 
-async def test_effort_is_a_budget_on_a_model_without_adaptive_thinking(real: Real) -> None:
+async def test_effort_is_a_budget_on_a_model_without_adaptive_thinking(older: Real) -> None:
     """C14: an older model refuses adaptive thinking once, and gets a budget below max_tokens."""
-    await real.ask(
+    await older.ask(
         user("hi"), model=OLDER, reasoning=Reasoning(mode="on", effort="high", visible=True), max_tokens=4000
     )
-    assert real.upstream[-1]["thinking"] == {"type": "enabled", "budget_tokens": 3999}
+    assert older.upstream[-1]["thinking"] == {"type": "enabled", "budget_tokens": 3999}
 
 
 async def test_user_is_a_named_loss_on_a_plan_login(real: Real) -> None:
@@ -355,7 +354,7 @@ async def test_max_tokens_is_each_requests_own_within_a_tool_loop(real: Real) ->
 
 async def test_parameters_hold_for_the_next_turn_and_change_with_it(make_real: MakeReal) -> None:
     """They are told to a process only when they change, and every upstream request has them."""
-    real = await make_real()
+    real = await make_real(warm_models=("claude-sonnet-4-6",))
     talk = [user("hi")]
     for temperature in (0.25, 0.25, None, 0.5, 0.5):
         outcome = await real.ask(*talk, model="claude-sonnet-4-6", temperature=temperature)
