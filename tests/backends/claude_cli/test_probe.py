@@ -7,6 +7,8 @@ import json
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ import fake_claude
 import pytest
 from real_cli import is_alive, until
 
-from claude_proxy.backends.claude_cli import checks, features, probe
+from claude_proxy.backends.claude_cli import checks, conversation, features, probe
 from claude_proxy.backends.claude_cli.binary import Binary, find_binary
 from claude_proxy.backends.claude_cli.child import Child
 from claude_proxy.backends.claude_cli.features import NAMES, VITAL, Check, Report
@@ -87,17 +89,38 @@ def _temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
 
 
-async def test_the_real_cli_passes_every_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And its processes and folders are gone afterwards."""
-    children = []
+@dataclass(frozen=True)
+class Probed:
+    """What a probe of the real CLI has found, started and left: five processes' work, done once for all tests."""
+
+    report: Report
+    children: list[Child]
+    rooms: set[Path]
+    cache: Path
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Probed]:
+    """Probe the real CLI, keeping the report in a folder that others could read."""
+    cache, temporary = tmp_path_factory.mktemp("cache"), tmp_path_factory.mktemp("temporary")
+    cache.chmod(0o755)
+    children: list[Child] = []
 
     class Noted(Child):
         def __init__(self, *args: Any) -> None:
             super().__init__(*args)
             children.append(self)
 
-    monkeypatch.setattr(probe, "Child", Noted)
-    report = await probe.probe(find_binary())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(probe, "Child", Noted)
+        patch.setattr(tempfile, "tempdir", str(temporary))
+        report = asyncio.run(probe.cached(find_binary(), cache))
+        yield Probed(report, children, rooms(), cache)
+
+
+def test_the_real_cli_passes_every_check(real: Probed) -> None:
+    """And its processes and folders are gone afterwards."""
+    report, children = real.report, real.children
     passed = [check.name for check in report.checks if check.passed and not check.detail]
     vital, of_a_turn = "history at-path slash", "next-turn thinking effort json-schema"
     of_tools, of_faults = "tools held-results parameters", "errors early-stop broken-stream"
@@ -105,7 +128,7 @@ async def test_the_real_cli_passes_every_check(tmp_path: Path, monkeypatch: pyte
     assert (report.version, report.refused, report.off) == (find_binary().version, None, frozenset())
     assert len(children) == 5
     assert not [child.pid for child in children if child.returncode is None or is_alive(child.pid or 0)]
-    assert not rooms()
+    assert not real.rooms
 
 
 @pytest.mark.parametrize(
@@ -183,6 +206,7 @@ async def test_what_a_version_does_wrong_is_found(
 ) -> None:
     """Each change to the real CLI fails the checks that look for it, with what was seen."""
     monkeypatch.setattr(checks, "_PATIENCE_SECONDS", 1.0)
+    monkeypatch.setattr(conversation, "_CALL_SECONDS", 1.0)
     monkeypatch.setattr(checks, "GROUPS", [group for group in checks.GROUPS if wrong.keys() & group[1].keys()])
     real = find_binary().path
     filled = MEDDLER.format(python=sys.executable, real=real, environment=environment, meddle=meddle or "pass")
@@ -258,17 +282,13 @@ async def test_nothing_of_the_users_reaches_the_children(tmp_path: Path, monkeyp
             assert Path(folder).is_relative_to(tmp_path / "temporary")
 
 
-async def test_a_version_is_probed_once(tmp_path: Path) -> None:
+async def test_a_version_is_probed_once(tmp_path: Path, real: Probed) -> None:
     """The second time nothing is started; what is kept is for its owner only."""
-    folder = tmp_path / "cache"
-    folder.mkdir(mode=0o755)
-    real = find_binary()
-    first = await probe.cached(real, folder)
-    assert first.refused is None
-    assert await probe.cached(Binary(str(tmp_path / "gone"), real.version), folder) == first
-    (kept,) = folder.iterdir()
-    assert kept.name == f"probe-{real.version}.json"
-    assert (kept.stat().st_mode & 0o777, folder.stat().st_mode & 0o777) == (0o600, 0o700)
+    version = real.report.version
+    assert await probe.cached(Binary(str(tmp_path / "gone"), version), real.cache) == real.report
+    (kept,) = real.cache.iterdir()
+    assert kept.name == f"probe-{version}.json"
+    assert (kept.stat().st_mode & 0o777, real.cache.stat().st_mode & 0o777) == (0o600, 0o700)
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,11 @@ schemas: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
         {"type": "object", "required": None, "$schema": "http://json-schema.org/draft-07/schema#"},
         {"type": "object", "properties": {"deep": {"type": "object", "required": None, "properties": None}}},
         {"type": "string"},
-        {"type": "object", "properties": {"é": {"type": "integer", "enum": [1, None]}}, "additionalProperties": {}},
+        {
+            "type": "object",
+            "properties": {"e_1.x-y": {"type": "integer", "enum": [1, None]}},
+            "additionalProperties": {},
+        },
     ]
 )
 results = st.one_of(
@@ -56,11 +60,11 @@ def cases(draw: st.DrawFn) -> Case:
     """Draw tools with odd schemas, results of all sizes, and perhaps some text behind them."""
     tools = tuple(
         Tool(name=f"tool_{number}", description="d" * number, input_schema=draw(schemas))
-        for number in range(draw(st.integers(1, 4)))
+        for number in range(draw(st.integers(1, 8)))
     )
     return Case(
         tools=tools,
-        results=tuple(draw(st.lists(results, min_size=1, max_size=3))),
+        results=tuple(draw(st.lists(results, min_size=1, max_size=5))),
         failed=draw(st.booleans()),
         trailing=draw(st.sampled_from(["", "", "@/etc/hostname and more", "/clear"])),
     )
@@ -107,7 +111,8 @@ def in_order(conversation: list[Any]) -> list[Any]:
     return [*conversation[:-1], (last[0], [*results, *(b for b in last[1] if b["type"] != "tool_result")])]
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+# Large examples and few: each takes two or three processes.
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
 @given(cases())
 def test_a_tool_loop_is_the_same_upstream_held_or_rebuilt(case: Case) -> None:
     """K12: same roles and blocks on both ways, nothing cut, and no tool dropped in silence."""

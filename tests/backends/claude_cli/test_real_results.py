@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import base64
-import os
-import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
-from real_cli import Real, until, user
+from real_cli import Real, user
 
 from claude_proxy.canon.blocks import AnyBlock, Image, Source, Text, ToolResult, ToolUse
-from claude_proxy.canon.request import Tool
+from claude_proxy.canon.request import Message, Tool
 from claude_proxy.simulator import tool_calls
 
 NOTE = Tool(name="note", input_schema={"type": "object", "properties": {}})
@@ -39,18 +37,9 @@ def kept_on_disk(folder: Path, content: tuple[Any, ...]) -> list[Path]:
     return [file for file in files if any(mark in file.read_bytes() for mark in marks)]
 
 
-async def last_results(real: Real, content: tuple[Any, ...], *, kill: bool) -> list[Any]:
-    """Let the model call, answer with this content, and give the results that arrive upstream."""
-    real.simulator.queue.append(tool_calls(("note", {})))
-    first = await real.ask(user("note it"), tools=(NOTE,))
-    (call,) = [block.id for block in first.reply.content if isinstance(block, ToolUse)]
-    if kill:
-        for pid in real.pids():
-            os.kill(pid, signal.SIGKILL)
-        await until(lambda: not real.pids())
-    result: AnyBlock = ToolResult(tool_use_id=call, content=content)
-    await real.ask(user("note it"), first.said, user(result), tools=(NOTE,))
-    assert kept_on_disk(real.folder, content) == []
+async def results_as_told(real: Real, talk: tuple[Message, ...], client: str) -> list[Any]:
+    """Go on with a conversation, and give the results that arrive upstream."""
+    await real.ask(*talk, tools=(NOTE,), client=client)
     return [
         {name: value for name, value in block.items() if name not in {"cache_control", "tool_use_id"}}
         for block in real.simulator.seen[-1].conversation[-1][1]
@@ -60,9 +49,15 @@ async def last_results(real: Real, content: tuple[Any, ...], *, kill: bool) -> l
 @pytest.mark.parametrize("kind", RESULTS)
 async def test_results_arrive_whole_on_both_ways_and_nowhere_else(real: Real, kind: str) -> None:
     """K05: whatever their size, held and rebuilt are alike, and the CLI keeps no copy of them in a file."""
-    held = await last_results(real, RESULTS[kind], kill=False)
-    rebuilt = await last_results(real, RESULTS[kind], kill=True)
+    real.simulator.queue.append(tool_calls(("note", {})))
+    first = await real.ask(user("note it"), tools=(NOTE,), client="a")
+    (call,) = [block.id for block in first.reply.content if isinstance(block, ToolUse)]
+    result: AnyBlock = ToolResult(tool_use_id=call, content=RESULTS[kind])
+    talk = (user("note it"), first.said, user(result))
+    held = await results_as_told(real, talk, "a")
+    rebuilt = await results_as_told(real, talk, "b")  # whose process has heard nothing of it
     assert held == rebuilt
+    assert kept_on_disk(real.folder, RESULTS[kind]) == []
     texts = [item.get("text") for block in held for item in block["content"] or () if item["type"] == "text"]
     images = [item["source"]["data"] for block in held for item in block["content"] or () if item["type"] == "image"]
     assert [text for text in texts if text] == [item.text for item in RESULTS[kind] if getattr(item, "text", "")]
