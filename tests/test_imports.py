@@ -2,6 +2,7 @@
 
 import ast
 import tomllib
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -113,7 +114,8 @@ def module_name(path: Path) -> str:
     return ".".join(part for part in parts if part != "__init__")
 
 
-def imports(path: Path) -> list[str]:
+@cache
+def imports(path: Path) -> tuple[str, ...]:
     """Give the dotted names of all that a file imports, inside functions too."""
     found = []
     for node in ast.walk(ast.parse(path.read_text())):
@@ -125,7 +127,7 @@ def imports(path: Path) -> list[str]:
             is_package = (ROOT / node.module.replace(".", "/")).is_dir()
             # ``from package import module`` imports the module as well.
             found += [f"{node.module}.{alias.name}" if is_package else node.module for alias in node.names]
-    return found
+    return tuple(found)
 
 
 def inside(name: str, room: str) -> bool:

@@ -16,6 +16,9 @@ from claude_proxy.backends.http.attempts import Patience
 from claude_proxy.backends.openai.backend import OpenAICompatible
 from claude_proxy.config.schema import ApiKeyEntry, Config, ModelName, OpenAICompatibility
 
+KEYS = ("sk-1", "sk-2", "sk-3")
+"""As many as a request is tried with: on another one there is nothing to wait for."""
+
 HASTE = Patience(retries=2, retry_seconds=5.0, connect_seconds=2.0, first_byte_seconds=5.0, idle_seconds=5.0)
 
 ABORT = "abort"

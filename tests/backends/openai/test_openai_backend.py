@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from openai_chunks import DONE, chunk, end, frame
-from openai_upstream import ABORT, Answer, backend, listening, refusal
+from openai_upstream import ABORT, KEYS, Answer, backend, listening, refusal
 
 from claude_proxy.backends.base import Call, Native, Turn
 from claude_proxy.backends.http.attempts import Patience
@@ -192,7 +192,7 @@ async def test_another_key_is_tried() -> None:
 )
 async def test_what_fails_before_the_first_event_is_tried_again(first: Answer) -> None:
     """Nothing has been told yet."""
-    async with listening(first, HELLO) as up, backend({"base_url": up.url}) as running:
+    async with listening(first, HELLO) as up, backend({"base_url": up.url, "keys": KEYS}) as running:
         assert await said(running, ask()) == "Hello"
 
     assert len(up.seen) == 2
@@ -255,7 +255,7 @@ async def test_nobody_there_is_an_error() -> None:
     """Said in the entry's name."""
     async with listening(HELLO) as up:
         url = up.url
-    async with backend({"base_url": url, "name": "gone"}) as running:
+    async with backend({"base_url": url, "name": "gone", "keys": KEYS}) as running:
         with pytest.raises(UpstreamError, match="gone"):
             await said(running, ask())
 

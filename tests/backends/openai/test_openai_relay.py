@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from openai_chunks import DONE, chunk, end, frame
-from openai_upstream import ABORT, Answer, backend, listening, refusal
+from openai_upstream import ABORT, KEYS, Answer, backend, listening, refusal
 
 from claude_proxy.backends.base import Original, Relayed
 from claude_proxy.backends.openai.backend import OpenAICompatible
@@ -150,7 +150,7 @@ async def test_a_failure_before_the_first_byte_is_raised(first: Answer, cls: typ
 )
 async def test_what_may_go_better_is_tried_again(first: Answer) -> None:
     """Nothing has been handed on yet."""
-    async with listening(first, Answer([end()])) as up, backend({"base_url": up.url}) as running:
+    async with listening(first, Answer([end()])) as up, backend({"base_url": up.url, "keys": KEYS}) as running:
         assert (await relayed(running, original()))[0] == end()
 
     assert len(up.seen) == 2
