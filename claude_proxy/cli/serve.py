@@ -62,6 +62,7 @@ def serve(
     import logging
     import resource
 
+    from claude_proxy.cli.freed_memory import give_back_freed_memory
     from claude_proxy.config.load import default_path, find
     from claude_proxy.config.watch import version as version_of
 
@@ -79,6 +80,7 @@ def serve(
         logging.getLogger("claude_proxy.config").warning(line)
     # The memory of ours and of the CLI's processes holds keys, tokens and conversations: no crash writes it to a disk.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    give_back_freed_memory()
     asyncio.run(_serve(parts, loaded, watched, seen, demo=demo))
 
 
