@@ -86,12 +86,15 @@ class Pipes(asyncio.SubprocessProtocol):
         """Close what is left of the pipes, once the process has ended: something it started may hold them open."""
         if self._transport is not None:
             self._transport.close()
+        # Whoever takes what is written holds these pipes: only the collector would get rid of the two.
+        self._takers.clear()
 
     # -- what asyncio calls -------------------------------------------------------------------------------------------
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
-        """Hand over what was read."""
-        self._takers[fd](data)
+        """Hand over what was read; once released it is nobody's."""
+        if taker := self._takers.get(fd):
+            taker(data)
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:  # noqa: ARG002  # asyncio's own signature
         """Note that a pipe is closed."""

@@ -1,12 +1,15 @@
-"""What the pool tells its spares, with processes that do nothing."""
+"""What the pool tells its spares and what it lets go of, with processes that do nothing."""
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from real_cli import until
 
 from claude_proxy.backends.claude_cli.child import Child
 from claude_proxy.backends.claude_cli.crew import Crew
@@ -85,3 +88,16 @@ async def test_no_spare_is_started_for_what_is_no_model(stage: Stage) -> None:
     await stage.conversation("a", told("p"))
 
     assert stage.spares("no-model") == []
+
+
+async def test_a_process_that_has_ended_is_let_go_at_once(stage: Stage) -> None:
+    """Its pipes and what it said don't wait for the garbage collector."""
+    gc.disable()
+    try:
+        lease = await stage.pool.claim("a", None, told("p"))
+        child = weakref.ref(lease.child)
+        stage.pool.retire(lease.id)
+        del lease
+        await until(lambda: child() is None)
+    finally:
+        gc.enable()
