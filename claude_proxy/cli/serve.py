@@ -257,7 +257,7 @@ async def _demo() -> AsyncIterator[tuple[Mapping[str, str], Path]]:
         places = {name: Path(folder) / name for name in ("home", "config", "work")}
         for place in places.values():
             place.mkdir(mode=0o700)
-        async with Simulator(demo=True) as simulator:
+        async with Simulator(demo=True, keeps=False) as simulator:
             environment = {
                 "HOME": str(places["home"]),
                 "CLAUDE_CONFIG_DIR": str(places["config"]),

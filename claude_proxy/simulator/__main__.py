@@ -24,7 +24,7 @@ async def run(port: int, *, demo: bool, strict: bool, gap_ms: float | None = Non
     stop = asyncio.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
-    simulator = Simulator(None if gap_ms is None else paced, demo=demo, strict=strict)
+    simulator = Simulator(None if gap_ms is None else paced, demo=demo, strict=strict, keeps=False)
     await simulator.start(port)
     print(simulator.base_url, flush=True)  # noqa: T201 - what it promises to its parent
     await stop.wait()

@@ -39,6 +39,7 @@ class Simulator:
         strict: Refuse what the real API refuses.
         models: The models there are, and their rules.
         demo: Answer as the demo does, when the queue is empty and there is no ``answer``.
+        keeps: Keep every request to be looked at: not where it runs for as long as somebody likes.
 
     Attributes:
         queue: Replies for the next requests; each is used once, by a request that isn't refused.
@@ -55,6 +56,7 @@ class Simulator:
         strict: bool = True,
         models: dict[str, ModelRules] | None = None,
         demo: bool = False,
+        keeps: bool = True,
     ) -> None:
         self.queue: deque[Reply] = deque()
         self.seen: list[Seen] = []
@@ -63,6 +65,7 @@ class Simulator:
         self.base_url = ""
         self._answer = answer or (demo_answer if demo else self._default)
         self._strict = strict
+        self._keeps = keeps
         self._models = MODELS if models is None else models
         self._replies = 0
         self._signatures: set[str] = set()
@@ -136,7 +139,8 @@ class Simulator:
 
     async def _answered(self, call: Call, seen: Seen) -> web.StreamResponse:
         data = await call.request.read()
-        self.seen.append(seen)
+        if self._keeps:
+            self.seen.append(seen)
         seen.body = self._body(data)
         if self._strict:
             check(seen.body, self._models, self._signatures)
@@ -196,7 +200,8 @@ class Simulator:
     async def _count_tokens(self, call: Call) -> web.Response:
         seen = call.seen()
         data = await call.request.read()
-        self.counted.append(seen)
+        if self._keeps:
+            self.counted.append(seen)
         try:
             seen.body = self._body(data)
             if self._strict:

@@ -415,3 +415,13 @@ async def test_stamped_deltas_say_when_they_were_sent(simulator: Simulator, http
     assert [before, *stamps] == sorted([before, *stamps])
     assert stamps[1] - stamps[0] >= 0.009
     assert stamps[-1] <= time.monotonic()
+
+
+async def test_a_simulator_that_runs_for_long_keeps_no_request() -> None:
+    """The demo would fill the memory with conversations that nobody looks at."""
+    async with Simulator(keeps=False) as running, aiohttp.ClientSession(running.base_url, headers=HEADERS) as http:
+        response, body = await post(http)
+        assert (response.status, body["type"]) == (200, "message")
+        async with http.post("/v1/messages/count_tokens", json=BODY) as counted:
+            assert counted.status == 200
+    assert running.seen == running.counted == []
