@@ -121,6 +121,11 @@ def open_files(pid: int) -> int:
     return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
+def processes() -> set[int | None]:
+    """Give the pids of this process' children, zombies too."""
+    return {one.pid for one in psutil.Process().children()}
+
+
 @dataclass
 class Stage:
     """Server, CLI and upstream, all of them real but the last, and a client."""
@@ -129,6 +134,8 @@ class Stage:
     backend: ClaudeCli
     simulator: Simulator
     http: aiohttp.ClientSession
+    strangers: set[int | None]
+    """The processes of other tests, a server for all of them say."""
     open_files: int = 10_000
     """How many there are without any process, once that is known."""
 
@@ -179,8 +186,7 @@ class Stage:
 
     def _all_known(self) -> bool:
         """Say whether every process of ours is a child that the pool has: no orphan and no zombie."""
-        known = {child.pid for _, child in self.backend._pool.children()}
-        return {one.pid for one in psutil.Process().children()} <= known
+        return processes() - self.strangers <= {child.pid for _, child in self.backend._pool.children()}
 
     async def recovered(self) -> None:
         """Hold what has to be true after them all: the next request works, and with the processes all else goes."""
@@ -189,7 +195,7 @@ class Stage:
         with self.configured(warm=0):
             self.backend._pool.retire_idle()
             await until(lambda: not self.backend._pool.children(), 10)
-            assert not psutil.Process().children()
+            assert processes() <= self.strangers
             await until(lambda: open_files(os.getpid()) <= self.open_files, 10)
 
 
@@ -198,19 +204,20 @@ async def staged(folder: Path, *, answer: Any = None, **config: Any) -> AsyncIte
     """Run a stage; ``config`` is the CLI backend's."""
     server = Config(port=0, shutdown_seconds=1, streaming=Streaming(keepalive_seconds=0.5))
     settings = {"max_processes": 3, "warm": 1, **config}
+    strangers = processes()
     async with (
         Simulator(answer) as simulator,
         running(folder, simulator, start=False, **settings) as backend,
         serving(backend, server) as url,
         client() as http,
     ):
-        stage = Stage(url, backend, simulator, http)
+        stage = Stage(url, backend, simulator, http, strangers)
         # Once before it is counted: what is opened for good at the first request is open by then.
         await stage.recovered()
         stage.open_files = open_files(os.getpid())
         yield stage
         await stage.recovered()
-    assert not psutil.Process().children()
+    assert processes() <= strangers
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
