@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from cli_command import Command
 from cli_process import environment, run
 
 from claude_proxy import __version__
@@ -16,14 +17,14 @@ SLOW = ("aiohttp", "keyring", "yaml", "asyncio", "msgspec", "platformdirs")
 
 
 @pytest.mark.parametrize("arguments", [(), ("--help",), ("-h",)])
-def test_help_shows_the_commands_and_examples(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+def test_help_shows_the_commands_and_examples(command: Command, arguments: tuple[str, ...]) -> None:
     """Without a command, the help is what one gets."""
-    done = run(*arguments, home=tmp_path)
+    done = command(*arguments)
 
-    assert done.returncode == 0
-    assert done.stderr == ""
+    assert done.code == 0
+    assert done.err == ""
     for expected in ("serve", "login", "--config", "--debug", "--version", "Examples:", "claude-proxy serve --demo"):
-        assert expected in done.stdout
+        assert expected in done.out
 
 
 def test_help_imports_nothing_slow(tmp_path: Path) -> None:
@@ -47,27 +48,27 @@ def test_help_imports_nothing_slow(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("arguments", [("--version",), ("serve", "--version"), ("login", "--version")])
-def test_the_version_is_shown_before_and_after_a_command(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+def test_the_version_is_shown_before_and_after_a_command(command: Command, arguments: tuple[str, ...]) -> None:
     """Wherever it stands, nothing else happens."""
-    done = run(*arguments, home=tmp_path)
+    done = command(*arguments)
 
-    assert (done.returncode, done.stdout) == (0, f"claude-proxy {__version__}\n")
+    assert (done.code, done.out) == (0, f"claude-proxy {__version__}\n")
 
 
 @pytest.mark.parametrize("arguments", [("--config", "nope.yaml", "serve"), ("serve", "--config", "nope.yaml")])
-def test_config_is_understood_before_and_after_a_command(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+def test_config_is_understood_before_and_after_a_command(command: Command, arguments: tuple[str, ...]) -> None:
     """A wrong configuration is one line on stderr and exit code 2."""
-    done = run(*arguments, home=tmp_path)
+    done = command(*arguments)
 
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "error: nope.yaml: no such file, though --config names it\n"
+    assert (done.code, done.out) == (2, "")
+    assert done.err == "error: nope.yaml: no such file, though --config names it\n"
 
 
-def test_the_option_after_the_command_wins(tmp_path: Path) -> None:
+def test_the_option_after_the_command_wins(command: Command) -> None:
     """It stands nearer."""
-    done = run("--config", "one.yaml", "serve", "--config", "two.yaml", home=tmp_path)
+    done = command("--config", "one.yaml", "serve", "--config", "two.yaml")
 
-    assert done.stderr == "error: two.yaml: no such file, though --config names it\n"
+    assert done.err == "error: two.yaml: no such file, though --config names it\n"
 
 
 @pytest.mark.parametrize("arguments", [("--debug", "serve"), ("serve", "--debug")])
@@ -90,25 +91,25 @@ def test_debug_shows_the_traceback(tmp_path: Path, arguments: tuple[str, ...]) -
         (("serve", "more"), "more"),
     ],
 )
-def test_wrong_usage_is_one_line_and_exit_code_2(tmp_path: Path, arguments: tuple[str, ...], message: str) -> None:
+def test_wrong_usage_is_one_line_and_exit_code_2(command: Command, arguments: tuple[str, ...], message: str) -> None:
     """The line says what is wrong and where the help is."""
-    done = run(*arguments, home=tmp_path)
+    done = command(*arguments)
 
-    assert (done.returncode, done.stdout) == (2, "")
-    assert message in done.stderr
-    assert done.stderr.startswith("error: ")
-    assert done.stderr.endswith(" --help`.\n")
-    assert done.stderr.count("\n") == 1
+    assert (done.code, done.out) == (2, "")
+    assert message in done.err
+    assert done.err.startswith("error: ")
+    assert done.err.endswith(" --help`.\n")
+    assert done.err.count("\n") == 1
 
 
-def test_a_mistake_in_the_file_is_one_line_however_long(tmp_path: Path) -> None:
+def test_a_mistake_in_the_file_is_one_line_however_long(command: Command, tmp_path: Path) -> None:
     """A pipe has no width to fold lines at, and neither has an error."""
     (tmp_path / "config.yaml").write_text("host: 0.0.0.0\n")
-    done = run("serve", "--config", "config.yaml", home=tmp_path)
+    done = command("serve", "--config", "config.yaml")
 
-    assert done.returncode == 2
-    assert done.stderr.startswith('error: config.yaml:1:1: host: "0.0.0.0" lets other machines in')
-    assert done.stderr.count("\n") == 1
+    assert done.code == 2
+    assert done.err.startswith('error: config.yaml:1:1: host: "0.0.0.0" lets other machines in')
+    assert done.err.count("\n") == 1
 
 
 @pytest.mark.parametrize(

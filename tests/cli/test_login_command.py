@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from cli_command import Command
 from cli_process import COMMAND, environment, run
 
 # Stands for the official CLI where that would open a browser. It signs in when told so, and notes what it was asked.
@@ -50,9 +51,9 @@ def test_login_hands_the_terminal_to_the_cli_and_says_who_is_signed_in(home: Pat
     assert asked(home)[0] == "auth login"
 
 
-def test_login_to_the_console(home: Path) -> None:
+def test_login_to_the_console(command: Command, home: Path) -> None:
     """``--console`` is handed on."""
-    assert run("login", "--console", "--config", "config.yaml", home=home).returncode == 0
+    assert command("login", "--console", "--config", "config.yaml").code == 0
     assert asked(home)[0] == "auth login --console"
 
 
@@ -91,65 +92,63 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-def test_a_sign_in_that_was_stopped_does_not_claim_who_was_signed_in_before(home: Path) -> None:
+def test_a_sign_in_that_was_stopped_does_not_claim_who_was_signed_in_before(command: Command, home: Path) -> None:
     """Exit code 1: nothing has changed."""
     (home / "signed-in").touch()
     (home / "claude").write_text(SIGNS_IN.replace('touch "$HOME/signed-in"', "exit 1"))
-    done = run("login", "--config", "config.yaml", home=home)
+    done = command("login", "--config", "config.yaml")
 
-    assert done.returncode == 1
-    assert done.stderr == (
-        "error: this sign-in didn't come to its end; signed in is, as before: me@example.test (max)\n"
-    )
+    assert done.code == 1
+    assert done.err == ("error: this sign-in didn't come to its end; signed in is, as before: me@example.test (max)\n")
 
 
-def test_login_that_was_given_up_is_exit_code_3(home: Path) -> None:
+def test_login_that_was_given_up_is_exit_code_3(command: Command, home: Path) -> None:
     """The CLI's own word counts, asked afterwards."""
-    done = run("login", "--config", "config.yaml", home=home, REFUSE="1")
+    done = command("login", "--config", "config.yaml", REFUSE="1")
 
-    assert done.returncode == 3
-    assert done.stderr == "error: still not signed in; run `claude-proxy login` again when you are ready\n"
+    assert done.code == 3
+    assert done.err == "error: still not signed in; run `claude-proxy login` again when you are ready\n"
 
 
-def test_login_without_the_cli_says_how_to_install_it(home: Path) -> None:
+def test_login_without_the_cli_says_how_to_install_it(command: Command, home: Path) -> None:
     """Exit code 1, and one line."""
     (home / "config.yaml").write_text("claude-cli: {path: /nowhere/claude}\n")
-    done = run("login", "--config", "config.yaml", home=home)
+    done = command("login", "--config", "config.yaml")
 
-    assert done.returncode == 1
-    assert done.stderr.startswith("error: claude-cli.path: /nowhere/claude isn't a working claude binary")
-    assert "pipx install 'claude-proxy[cli]'" in done.stderr
-    assert done.stderr.count("\n") == 1
+    assert done.code == 1
+    assert done.err.startswith("error: claude-cli.path: /nowhere/claude isn't a working claude binary")
+    assert "pipx install 'claude-proxy[cli]'" in done.err
+    assert done.err.count("\n") == 1
 
 
-def test_login_to_a_profile_uses_its_own_folder_and_no_other(home: Path) -> None:
+def test_login_to_a_profile_uses_its_own_folder_and_no_other(command: Command, home: Path) -> None:
     """The CLI is told where the profile's sign-in is, for the sign-in and for who is signed in."""
     binary = home / "claude"
     binary.write_text(SIGNS_IN.replace('echo "$@"', 'echo "$CLAUDE_CONFIG_DIR $@"'))
     (home / "config.yaml").write_text(f"claude-cli: {{path: {binary}, profiles: {{work: {{config-dir: ~/.work}}}}}}\n")
-    done = run("login", "--profile", "work", "--config", "config.yaml", home=home)
+    done = command("login", "--profile", "work", "--config", "config.yaml")
 
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.code, done.err) == (0, "")
     folder = str(home / ".work")
     assert [line for line in asked(home) if "auth" in line] == [f"{folder} auth login", f"{folder} auth status"]
 
 
-def test_login_to_a_profile_that_was_given_up_says_how_to_try_again(home: Path) -> None:
+def test_login_to_a_profile_that_was_given_up_says_how_to_try_again(command: Command, home: Path) -> None:
     """With the profile's name, or it would be another sign-in."""
     with (home / "config.yaml").open("w") as file:
         file.write(f"claude-cli: {{path: {home / 'claude'}, profiles: {{work: {{config-dir: ~/.work}}}}}}\n")
-    done = run("login", "--profile", "work", "--config", "config.yaml", home=home, REFUSE="1")
+    done = command("login", "--profile", "work", "--config", "config.yaml", REFUSE="1")
 
-    assert done.returncode == 3
-    assert "run `claude-proxy login --profile work` again" in done.stderr
+    assert done.code == 3
+    assert "run `claude-proxy login --profile work` again" in done.err
 
 
-def test_login_to_a_profile_that_is_not_there_is_wrong_usage(home: Path) -> None:
+def test_login_to_a_profile_that_is_not_there_is_wrong_usage(command: Command, home: Path) -> None:
     """Exit code 2, and what there is."""
-    done = run("login", "--profile", "wrok", "--config", "config.yaml", home=home)
+    done = command("login", "--profile", "wrok", "--config", "config.yaml")
 
-    assert done.returncode == 2
-    assert done.stderr == "error: there is no profile 'wrok' in `claude-cli.profiles`; known: none\n"
+    assert done.code == 2
+    assert done.err == "error: there is no profile 'wrok' in `claude-cli.profiles`; known: none\n"
 
 
 # -- API keys ----------------------------------------------------------------------------------------------------------
@@ -186,12 +185,12 @@ def test_without_a_keyring_the_other_way_is_told(home: Path) -> None:
     assert done.stderr.count("\n") == 1
 
 
-def test_options_that_do_not_go_together_are_wrong_usage(home: Path) -> None:
+def test_options_that_do_not_go_together_are_wrong_usage(command: Command, home: Path) -> None:
     """Exit code 2, and where the help is; a key behind its name isn't repeated."""
-    done = run("login", "console", "sk-hidden", "--api-key", home=home)
+    done = command("login", "console", "sk-hidden", "--api-key")
 
-    assert done.returncode == 2
-    assert done.stderr == (
+    assert done.code == 2
+    assert done.err == (
         "error: Give one name and no key: that is asked for, since others can see what stands here. "
         "See `claude-proxy login --help`.\n"
     )
