@@ -30,7 +30,7 @@ demo: $(VENV)/.runtime
 	@$(VENV)/bin/claude-proxy serve --demo $(ARGS)
 
 test: $(VENV)/.development
-	$(PY) -m pytest -n $(WORKERS) --cov --cov-report=term
+	$(PY) -m pytest -n $(WORKERS) --dist worksteal --cov --cov-report=term
 	$(PY) -m coverage report --include='$(PURE)' --fail-under=100
 
 check: $(VENV)/.development
