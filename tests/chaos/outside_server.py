@@ -14,7 +14,7 @@ import aiohttp
 import psutil
 from chaos_stage import Answer, asked, client, open_files
 from cli_process import Serving, serve
-from real_cli import until
+from real_cli import seen_before, until
 
 from claude_proxy.simulator import Simulator
 
@@ -84,16 +84,13 @@ class Outside:
 
 @asynccontextmanager
 async def outside(home: Path, config: str = "") -> AsyncIterator[Outside]:
-    """Run a server with these lines of configuration; it is killed at the end where it still runs.
-
-    What was found out about the CLI is shared: its checks are no part of this.
-    """
+    """Run a server with these lines of configuration; it is killed at the end where it still runs."""
     async with Simulator() as simulator, client() as http:
         file = home / "config.yaml"
         cli = f"claude-cli: {{base-url: '{simulator.base_url}', max-processes: 3}}\n"
         await asyncio.to_thread(file.write_text, cli + config)
-        cache = str(home.parent / "cache")
-        env = {"CLAUDE_CODE_OAUTH_TOKEN": "dummy", "NO_PROXY": "127.0.0.1", "XDG_CACHE_HOME": cache}
+        await asyncio.to_thread(seen_before, home)
+        env = {"CLAUDE_CODE_OAUTH_TOKEN": "dummy", "NO_PROXY": "127.0.0.1"}
         serving = await asyncio.to_thread(serve, "--config", str(file), home=home, **env)
         try:
             ready = await asyncio.to_thread(serving.wait_for, r"http://127\.0\.0\.1:\d+(?=/v1)")
