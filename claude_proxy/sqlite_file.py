@@ -14,6 +14,8 @@ from claude_proxy.files import open_private, private_folder, refuse_link
 DATABASE_ERRORS = (sqlite3.Error, OSError)
 
 _BUSY_SECONDS = 1
+_CACHE_KB = 512
+"""What of a file may stay in memory. By default it is 2 MB, which a file that grows fills up in the course of a day."""
 
 
 def opened(path: Path | None, *, version: int, schema: str, pragmas: Sequence[str] = ()) -> sqlite3.Connection:
@@ -27,7 +29,7 @@ def opened(path: Path | None, *, version: int, schema: str, pragmas: Sequence[st
     db = sqlite3.connect(path or ":memory:", timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
         found = _version(db, version)
-        for pragma in (*pragmas, "journal_mode=WAL", "synchronous=NORMAL"):
+        for pragma in (*pragmas, "journal_mode=WAL", "synchronous=NORMAL", f"cache_size=-{_CACHE_KB}"):
             db.execute(f"PRAGMA {pragma}").close()
         if found < version:
             db.executescript(schema)
