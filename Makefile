@@ -1,6 +1,6 @@
 # `make demo` and `make test` are all there is to know: each makes its own environment in .venv first.
-# Settings: PYTHON=/path/to/python3 (3.11 or later), WORKERS=4 (test processes), ARGS="--port 0" (for demo, bench
-# and fuzz), EXAMPLES=1000 (for fuzz), ROUNDS=5 (for chaos).
+# Settings: PYTHON=/path/to/python3 (3.11 or later), WORKERS=4 (test processes), ARGS="--port 0" (for demo, bench,
+# fuzz and soak), EXAMPLES=1000 (for fuzz), ROUNDS=5 (for chaos).
 
 PYTHON ?= python3
 WORKERS ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null | awk '{ print ($$1 > 2 ? $$1 : 2) }')
@@ -13,7 +13,7 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check --quiet
 PURE = $(shell $(PY) -c "import tomllib; print(','.join(tomllib.load(open('pyproject.toml', 'rb'))['tool']['claude-proxy']['pure']))")
 
-.PHONY: help demo test check docs bench fuzz chaos clean
+.PHONY: help demo test check docs bench fuzz chaos soak clean
 .DEFAULT_GOAL := help
 
 help:
@@ -24,6 +24,7 @@ help:
 	@echo "make bench   the benchmarks (benchmarks/run.py)"
 	@echo "make fuzz    tries EXAMPLES=1000 hostile inputs in each way, against the real CLI too (tests/fuzz)"
 	@echo "make chaos   every fault ROUNDS=5 times, and ten times as many clients and refusals (tests/chaos)"
+	@echo "make soak    a day of use in some minutes, and whether anything grows (benchmarks/soak.py)"
 	@echo "make clean   remove the environment and caches"
 
 demo: $(VENV)/.runtime
@@ -52,6 +53,9 @@ fuzz: $(VENV)/.development
 
 chaos: $(VENV)/.development
 	@for round in $$(seq $(ROUNDS)); do CHAOS_SCALE=10 $(PY) -m pytest tests/chaos --timeout=0 $(ARGS) || exit 1; done
+
+soak: $(VENV)/.development
+	$(PY) benchmarks/soak.py --plot soak.png $(ARGS)
 
 clean:
 	rm -rf $(VENV) .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -15,9 +15,9 @@ Process = asyncio.subprocess.Process
 
 
 @asynccontextmanager
-async def started(*module: str, env: Mapping[str, str], cwd: Path) -> AsyncIterator[Process]:
-    """Run a module; it is stopped at the end, and the kernel kills it where we are killed ourselves."""
-    command = (sys.executable, launcher.__file__, str(os.getpid()), sys.executable, "-m", *module)
+async def started(*arguments: str, env: Mapping[str, str], cwd: Path) -> AsyncIterator[Process]:
+    """Run Python with these arguments; it is stopped at the end, and killed by the kernel where we are killed."""
+    command = (sys.executable, launcher.__file__, str(os.getpid()), sys.executable, *arguments)
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, env=env, cwd=cwd)
     try:
         yield process

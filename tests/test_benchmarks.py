@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 from real_cli import is_alive
 
-RUN = Path(__file__).parents[1] / "benchmarks" / "run.py"
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+RUN, SOAK = BENCHMARKS / "run.py", BENCHMARKS / "soak.py"
 PAIRED = ("new", "next turn", "new prompt", "tool results")
 SIDES = {"upstream, straight", "a CLI process each"} | {
     f"{who}, {what}" for who in ("straight", "ours") for what in PAIRED
@@ -34,12 +35,12 @@ pytestmark = [pytest.mark.skipif(sys.platform != "linux", reason="they read /pro
 
 
 @contextmanager
-def running(folder: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
+def running(folder: Path, *options: str, script: Path = RUN) -> Iterator[subprocess.Popen[str]]:
     """Run the benchmarks, and have them killed where a test fails. They are no part of what is covered."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
     env = {**kept, "TMPDIR": str(folder)}
     pipe = subprocess.PIPE
-    with subprocess.Popen([sys.executable, RUN, *options], env=env, stdout=pipe, stderr=pipe, text=True) as process:
+    with subprocess.Popen([sys.executable, script, *options], env=env, stdout=pipe, stderr=pipe, text=True) as process:
         try:
             yield process
         finally:
@@ -184,6 +185,27 @@ def test_mixed_turns_are_sampled(with_the_cli: Measured) -> None:
 def test_a_picture_is_drawn(with_the_cli: Measured) -> None:
     """It is a PNG."""
     assert with_the_cli.picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_soak_is_reported(tmp_path: Path) -> None:
+    """Every answer is the right one; the server is looked at before, meanwhile and afterwards. A picture is drawn."""
+    file, picture = tmp_path / "soak.json", tmp_path / "soak.png"
+    options = ("--scripted", "40", "--real", "0", "--json", str(file), "--plot", str(picture))
+    with running(tmp_path, *options, script=SOAK) as process:
+        output, errors = process.communicate(timeout=100)
+    assert (process.returncode, errors) == (0, "")
+    wait_until_gone(tmp_path)
+    run = json.loads(file.read_text())["scripted"]
+
+    assert (run["errors"], run["left"]) == ({}, 0)
+    assert {"200", "400", "404"} <= set(run["statuses"])
+    first, *_, last = run["samples"]
+    assert first["requests"] == 0
+    assert last["requests"] >= 40
+    figures = ("rss_mb", "descriptors", "children", "threads", "tasks", "objects", "cpu_ms")
+    assert [name for name in figures if not min(sample[name] for sample in run["samples"]) > 0] == []
+    assert "bytes a request" in output
+    assert picture.read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
