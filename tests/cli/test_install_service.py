@@ -78,6 +78,7 @@ StartLimitBurst=5
 [Service]
 Type=exec
 ExecStart=:{sys.executable} -P -m claude_proxy --config {tmp_path}/config.yaml serve
+ExecReload=/bin/sh -c "kill -HUP ${{MAINPID}}"
 Environment=HOME={tmp_path}
 Environment=LANG=C.UTF-8
 Environment=PATH=/nowhere

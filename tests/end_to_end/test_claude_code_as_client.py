@@ -16,6 +16,7 @@ from claude_proxy.backends.claude_cli.binary import find_binary
 from claude_proxy.config.schema import Config
 from claude_proxy.server.app import serve_forever
 from claude_proxy.server.listen import Listening
+from claude_proxy.simulator import tool_calls
 
 KEY = "the-key-of-the-test"
 SECONDS = 90
@@ -86,6 +87,7 @@ async def test_m06_claude_code_completes_a_tool_session(real: Real, base_url: st
     """M06, M09: it asks, runs its own tool as it was told to, sends the result, and ends with an answer."""
     (tmp_path / "project").mkdir()
     (tmp_path / "project/note.txt").write_text("the pelican flies at noon")
+    real.simulator.queue.append(tool_calls(("Read", {"file_path": "note.txt"})))  # the demo wouldn't touch files
     prompt = 'Use the Read tool on "note.txt" and tell me what it says.'
     said = await claude(base_url, tmp_path, "-p", prompt, "--allowedTools", "Read")
 
