@@ -73,15 +73,16 @@ async def test_a_clock_that_jumps_stops_nothing(stage: Stage, monkeypatch: pytes
 
 async def test_a_clock_set_back_does_not_keep_the_plan_refused(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """The window is over when its time has passed, whatever the clock says by then."""
-    told = {"status": "rejected", "reset": f"{int(REAL()) + 2}"}
+    told = {"status": "rejected", "reset": f"{int(REAL()) + 5}"}  # later than a busy machine refuses the first
     headers = {f"anthropic-ratelimit-unified-{name}": value for name, value in told.items()}
     stage.simulator.queue.append(error(429, "rate_limit_error", "used up", headers=headers))
     assert (await stage.ask()).status == 429
     monkeypatch.setattr(time, "time", lambda: REAL() - 20 * YEAR)
     refused = await stage.ask("messages")
     assert refused.status == 429
-    assert int(refused.headers["retry-after"]) <= 2
-    await asyncio.sleep(2)
+    left = int(refused.headers["retry-after"])
+    assert left <= 5
+    await asyncio.sleep(left)
     assert (await stage.ask("messages")).is_whole
 
 
