@@ -84,8 +84,7 @@ class ClaudeCliConfig(Struct, frozen=True, kw_only=True, rename="kebab"):
         Meta(
             ge=1,
             le=256,
-            description="Never more CLI processes than this for each sign-in; requests above it wait, clients in "
-            "turn.",
+            description="Never more CLI processes than this for each sign-in; requests above it wait, clients in turn.",
         ),
     ] = 4
     max_memory_mb: Annotated[
