@@ -9,8 +9,8 @@ from claude_proxy.simulator.models import ALL_EFFORTS, ModelRules
 from claude_proxy.simulator.script import Json
 
 _MOST = 1000
-_FIVE_HOURS = 5 * 3600
-_WEEK = 7 * 24 * 3600
+_HOUR = 3600
+_DAY = 24 * _HOUR
 
 
 def model_info(name: str, rules: ModelRules) -> Json:
@@ -66,11 +66,14 @@ def model_list(models: Mapping[str, ModelRules], query: Mapping[str, str]) -> Js
 
 
 def rate_limits(now: int, *, rejected: bool = False) -> dict[str, str]:
-    """Give the plan's headers at ``now`` in Unix seconds: a quarter used, or used up."""
+    """Give the plan's headers at ``now`` in Unix seconds: a quarter used, or used up.
+
+    Each window is about half over at any time: the CLI warns of what is used of one that has only just begun.
+    """
     prefix = "anthropic-ratelimit-unified"
     status = "rejected" if rejected else "allowed"
-    reset = now - now % _FIVE_HOURS + _FIVE_HOURS
-    week = now - now % _WEEK + _WEEK
+    reset = now - now % _HOUR + 3 * _HOUR
+    week = now - now % _DAY + 4 * _DAY
     headers = {
         f"{prefix}-status": status,
         f"{prefix}-reset": str(reset),

@@ -37,11 +37,14 @@ def test_bad_limit(limit: str) -> None:
         model_list(MODELS, {"limit": limit})
 
 
-def test_rate_limits_name_both_windows() -> None:
-    """The plan's headers tell both windows, and both reset later than now."""
-    headers = rate_limits(1_790_000_000)
+@pytest.mark.parametrize("now", [1_790_000_000, 1_789_999_200, 1_790_208_000, 1_790_207_999])
+def test_rate_limits_name_both_windows(now: int) -> None:
+    """The plan's headers tell both windows, about half over whenever they are asked for."""
+    headers = rate_limits(now)
+    left = [int(headers[f"anthropic-ratelimit-unified-{window}-reset"]) - now for window in ("5h", "7d")]
     assert headers["anthropic-ratelimit-unified-status"] == "allowed"
-    assert all(int(headers[f"anthropic-ratelimit-unified-{window}-reset"]) > 1_790_000_000 for window in ("5h", "7d"))
+    assert 2 * 3600 < left[0] <= 3 * 3600
+    assert 3 * 86_400 < left[1] <= 4 * 86_400
     assert "retry-after" not in headers
 
 

@@ -85,11 +85,6 @@ async def test_an_api_key_is_no_plan(make_real: MakeReal) -> None:
 
 async def test_every_later_turn_tells_the_plans_state(real: Real) -> None:
     """The unified headers as last reported, and what is left of the tightest window in percent."""
-    # Half over: of a quarter used when a window has only just begun, the CLI would warn.
-    now = int(time.time())
-    left = {"": 9000, "5h-": 9000, "7d-": 300_000}
-    resets = {f"{PREFIX}{window}reset": str(now + seconds) for window, seconds in left.items()}
-    real.simulator.queue.append(text("Fine.", headers=resets))
     await real.ask(user("hi"))
     await until(lambda: real.backend._shared.limits)
     headers = (await real.ask(user("hi"))).turn.headers
