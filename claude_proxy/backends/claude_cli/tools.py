@@ -6,6 +6,7 @@ here, and the rewriting is named as lost.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from claude_proxy.backends.claude_cli import schemas
@@ -21,6 +22,11 @@ MAX_HELD_ERROR_CHARACTERS = 10_000
 
 _CUT_ABOVE = 500_000
 _COMBINATORS = ("anyOf", "oneOf", "allOf")
+_PROPERTY = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+"""What the API takes as the name of a tool's argument, and the CLI since 2.1.332: it drops the tool."""
+
+_SHOWN = 80
+
 _OURS_TO_DROP = frozenset({"cache_control"})
 """The CLI sets its own markers: nothing is lost."""
 
@@ -61,7 +67,8 @@ def _merged(schema: Json) -> Json:
 def listing(tools: Sequence[Tool]) -> tuple[list[Json], tuple[str, ...]]:
     """Give the ``tools/list`` answer's tools, and what of the definitions is lost.
 
-    Raises ``BadRequest`` for two tools of one name, of which the CLI would keep one without a word.
+    Raises ``BadRequest`` for what the CLI would drop without a word: the second of two tools of one name, and a tool of
+    which an argument has a name that the API doesn't take.
     """
     listed: list[Json] = []
     losses: dict[str, None] = {}
@@ -73,6 +80,7 @@ def listing(tools: Sequence[Tool]) -> tuple[list[Json], tuple[str, ...]]:
         schema, lossy = plain_schema(tool.input_schema)
         if lossy:
             losses["tools.input_schema"] = None
+        _check_arguments(tool.name, schema)
         asked = {name for name, value in tool.extra.items() if value not in (None, False)} - _OURS_TO_DROP
         losses.update({f"tools.{name}": None for name in sorted(asked)})
         listed.append(
@@ -86,6 +94,16 @@ def listing(tools: Sequence[Tool]) -> tuple[list[Json], tuple[str, ...]]:
             }
         )
     return listed, tuple(losses)
+
+
+def _check_arguments(name: str, schema: Json) -> None:
+    for argument in schema["properties"]:
+        if not _PROPERTY.fullmatch(argument):
+            raise BadRequest(
+                f"the tool {name!r} has an argument {argument[:_SHOWN]!r}: such names are made of 1 to 64 letters, "
+                "digits, `_`, `.` and `-`",
+                param="tools",
+            )
 
 
 def answer(method: str, params: Json, listed: Sequence[Json]) -> Json:

@@ -264,6 +264,7 @@ async def test_odd_tool_schemas_are_made_plain_and_named(real: Real) -> None:
         Tool(name="union", input_schema={"anyOf": [{"properties": {"a": {"type": "string"}}}, {"properties": {}}]}),
         Tool(name="listed", input_schema={"type": ["object", "null"], "required": None, "properties": None}),
         Tool(name="loose", input_schema={"type": "object", "properties": {"x": True}}),
+        Tool(name="deep", input_schema={"properties": {"x": {"type": "object", "properties": {"a b": True}}}}),
         WEATHER,
     )
     outcome = await real.ask(user("hi"), tools=odd)

@@ -208,6 +208,22 @@ def test_two_tools_of_one_name_are_refused() -> None:
     assert caught.value.param == "tools"
 
 
+@pytest.mark.parametrize("argument", ["", "a b", "é", "$a", "x" * 65])
+def test_an_argument_that_the_api_does_not_take_is_named(argument: str) -> None:
+    """The CLI would drop the tool without a word."""
+    odd = Tool(name="a", input_schema={"anyOf": [{"properties": {argument: STRING}}]})
+    with pytest.raises(BadRequest, match="the tool 'a' has an argument") as caught:
+        listing([Tool(name="b"), odd])
+    assert caught.value.param == "tools"
+
+
+def test_an_argument_deeper_down_may_have_any_name() -> None:
+    """Only those of the tool itself are names to the API."""
+    inner = {"type": "object", "properties": {"a b": STRING}}
+    schema = {"type": "object", "properties": {"a.b-C_1": inner, "x" * 64: STRING}}
+    assert listing([Tool(name="a", input_schema=schema)])[0][0]["inputSchema"] == schema
+
+
 # -- the server's answers ---------------------------------------------------------------------------------------------
 
 
