@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 
 _TALKING_SECONDS = 30.0
-"""For so long after a turn a conversation that has gone on before is likely to go on again."""
+"""For so long after a turn a conversation that has gone on before, or waits for tool results, is likely to go on."""
 
 
 class Phase(Enum):
@@ -162,7 +162,8 @@ class _Plan:
 
     def calm(self, child: ChildState) -> float:
         """Give the time from which on a kept child's place may go to a spare."""
-        return child.since + _TALKING_SECONDS if child.phase is Phase.KEPT and child.went_on else 0.0
+        talking = child.phase is Phase.KEPT and (child.went_on or child.holds_calls)
+        return child.since + _TALKING_SECONDS if talking else 0.0
 
     def retire(self, child: ChildState) -> None:
         self.actions.append(Retire(child.id))
@@ -238,11 +239,14 @@ class _Plan:
         return ready or (model, True) in self.starting
 
     def _make_place_for_a_spare(self, now: float) -> None:
-        """End the oldest idle conversation: a place for the next one is worth more, but never the last one kept.
+        """End the oldest idle conversation, else the one that has waited longest for its client's tool results.
 
-        Nor one that has just gone on: where all places are such conversations', a new one has to wait for its start.
+        A place for the next one is worth more; but never the last one, nor one that has just gone on or begun to wait:
+        where all places are such conversations', a new one has to wait for its start.
         """
-        idle = [child for child in self._in(Phase.KEPT) if not child.holds_calls]
-        calm = [child for child in idle if self.calm(child) <= now]
-        if calm and len(idle) > 1 and self.coming == 0:
-            self.retire(calm[0])
+        for holds_calls in (False, True):
+            group = [child for child in self._in(Phase.KEPT) if child.holds_calls is holds_calls]
+            calm = [child for child in group if self.calm(child) <= now]
+            if calm and len(group) > 1 and self.coming == 0:
+                self.retire(calm[0])
+                return

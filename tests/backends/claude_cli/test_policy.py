@@ -197,6 +197,17 @@ def test_conversations_that_go_on_keep_their_places_from_spares() -> None:
     assert asked(children=talking, max_children=4, warm_models=("a",), now=31.0) == [Retire(1)]
 
 
+def test_conversations_that_wait_long_for_their_clients_tools_make_room_for_a_spare() -> None:
+    """Abandoned ones would fill every place for ten minutes, and each new conversation would be a cold start."""
+    held = tuple(child(n, KEPT, key=f"k{n}", holds=1, since=float(n)) for n in (1, 2))
+    idle = (child(3, KEPT, key="k3", since=3.0), child(4, KEPT, key="k4", since=4.0))
+    assert asked(children=held, max_children=2, warm_models=("a",), now=30.0) == []
+    assert next_deadline(held, Rules(), 30.0) == 31.0
+    assert asked(children=held, max_children=2, warm_models=("a",), now=31.0) == [Retire(1)]
+    assert asked(children=held[:1], max_children=1, warm_models=("a",), now=31.0) == []
+    assert asked(children=(*held, *idle), max_children=4, warm_models=("a",), now=40.0) == [Retire(3)]
+
+
 def test_a_conversation_of_one_turn_goes_before_an_older_one_that_goes_on() -> None:
     """Many a client asks once and never again."""
     children = (replace(child(1, KEPT, key="k", since=1), went_on=True), child(2, KEPT, key="l", since=2))
@@ -273,7 +284,7 @@ def test_a_kept_child_is_ended_in_time(holds: int, seconds: float) -> None:
     """K05: idle ones sooner than those that wait for a tool."""
     children = (child(1, KEPT, key="k", holds=holds, since=10.0),)
     assert asked(children=children, now=10.0 + seconds - 0.1) == []
-    assert next_deadline(children, Rules(), 0.0) == 10.0 + seconds
+    assert next_deadline(children, Rules(), 100.0) == 10.0 + seconds
     assert asked(children=children, now=10.0 + seconds) == [Retire(1)]
 
 
