@@ -31,7 +31,7 @@ from claude_proxy.backends.claude_cli.features import NAMES, Check, Report, to_j
 from claude_proxy.files import write_private
 
 AT_ONCE = 8
-_SAMPLES = 100
+_SAMPLES = 50
 _SERVER = (str(Path(__file__).with_name("soak_server.py")),)
 _NO_PAUSES = ("--gap-ms", "0")
 

@@ -24,7 +24,7 @@ _PANELS = {
 def save(runs: Mapping[str, Soaked], file: Path) -> None:
     """Draw a column for each run, and write it as PNG."""
     figure = Figure(figsize=(6 * len(runs), 9), layout="constrained")
-    every = figure.subplots(len(_PANELS), len(runs), squeeze=False, sharex="col", sharey="row")
+    every = figure.subplots(len(_PANELS), len(runs), squeeze=False, sharex="col")
     for number, (name, run) in enumerate(runs.items()):
         samples = run.samples[1:-1]
         for axes, (label, lines) in zip(every[:, number], _PANELS.items(), strict=True):
@@ -39,5 +39,6 @@ def _draw(axes: Any, samples: list[Sample], lines: dict[str, str]) -> None:
     requests = [one.requests for one in samples]
     for key, label in lines.items():
         axes.plot(requests, [getattr(one, key) for one in samples], label=label)
+    axes.margins(y=0.25)  # room for the legend
     axes.set_ylim(bottom=0)
-    axes.legend()
+    axes.legend(loc="upper right", ncols=len(lines), frameon=False)
