@@ -66,13 +66,15 @@ SIDES: dict[str, Callable[[Setting, list[Json]], _Turn]] = {
 
 
 async def run(ready: Setting, rounds: int) -> dict[str, Any]:
-    """Go on with a conversation of each API, in turn."""
+    """Go on with a conversation of each API, in turn, and each time another one first: who is last has it hardest."""
     talks: dict[str, list[Json]] = {name: [] for name in SIDES}
     taken: dict[str, list[tuple[float, float]]] = {name: [] for name in SIDES}
     await ready.rest()
-    for _ in range(rounds * EACH):
-        for name, turn in SIDES.items():
-            talk = talks[name]
+    names = list(SIDES)
+    for number in range(rounds * EACH):
+        first = number % len(names)
+        for name in (*names[first:], *names[:first]):
+            turn, talk = SIDES[name], talks[name]
             if len(talk) >= _LONGEST:
                 talk.clear()
             while len(talk) < _SHORTEST:
