@@ -33,11 +33,11 @@ def test_what_the_server_needs_is_carried() -> None:
 
 def test_relative_paths_are_made_absolute() -> None:
     """A service runs in another folder."""
-    carried = carry({"CLAUDE_PROXY_CONFIG": "my.yaml", "SSL_CERT_FILE": "../ca.pem"}, "/work/here")
+    carried = carry({"CLAUDE_PROXY_CONFIG": "my.yaml", "SSL_CERT_FILE": "../ca.pem"}, "/srv/here")
 
     assert carried.environment == {
-        "CLAUDE_PROXY_CONFIG": "/work/here/my.yaml",
-        "SSL_CERT_FILE": "/work/here/../ca.pem",
+        "CLAUDE_PROXY_CONFIG": "/srv/here/my.yaml",
+        "SSL_CERT_FILE": "/srv/here/../ca.pem",
     }
 
 
