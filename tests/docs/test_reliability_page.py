@@ -7,17 +7,19 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/reliability.md").read_text("utf-8")
+FAULTS, _, _ = PAGE.partition("## A day of use")  # what comes there are measurements
 
 
 def test_every_fault_has_a_test_that_there_is() -> None:
     """A row without one is a promise that nobody keeps."""
-    rows = [line for line in PAGE.splitlines() if line.startswith("| ") and not line.startswith(("| fault", "| ---"))]
+    rows = [line for line in FAULTS.splitlines() if line.startswith("| ") and not line.startswith(("| fault", "| ---"))]
     there = {
         name
         for path in (ROOT / "tests").rglob("test_*.py")
         for name in re.findall(r"^(?:async )?def (test_\w+)", path.read_text("utf-8"), re.MULTILINE)
     }
 
+    assert rows
     assert [row for row in rows if not re.search(r"`test_\w+`", row)] == []
     assert [name for name in re.findall(r"`(test_\w+)`", PAGE) if name not in there] == []
 
