@@ -77,13 +77,31 @@ def _bundled() -> tuple[str, ...]:
     return tuple(str(Path(folder) / "_bundled" / "claude") for folder in folders)
 
 
+def known_binary(configured: str = "") -> Binary | None:
+    """Give what :func:`find_binary` would, but at once: ``None`` where it would ask a binary first, or find none."""
+    path = next((path for path in candidates(configured) if os.access(path, os.X_OK)), "")
+    with contextlib.suppress(OSError):  # it is gone again
+        version = _known.get(_key(path))
+        return Binary(path, version) if version and _is_new_enough(version) else None
+    return None
+
+
+def _key(path: str) -> tuple[str, int, int]:
+    """Give what changes with a binary; raise ``OSError`` where there is none."""
+    status = Path(path).stat()
+    return path, status.st_mtime_ns, status.st_size
+
+
+def _is_new_enough(version: str) -> bool:
+    return tuple(int(part) for part in version.split(".")) >= MIN_VERSION
+
+
 def read_version(path: str) -> str | None:
     """Give the binary's version, or ``None`` where it doesn't say."""
     try:
-        status = Path(path).stat()
+        key = _key(path)
     except OSError:
         return None
-    key = (path, status.st_mtime_ns, status.st_size)
     if key not in _known and time.monotonic() >= _failed.get(key, 0.0):
         if version := _ask_version(path):
             _known[key] = version
@@ -110,7 +128,7 @@ def find_binary(configured: str = "") -> Binary:
         version = read_version(path)
         if version is None:
             continue
-        if tuple(int(part) for part in version.split(".")) >= MIN_VERSION:
+        if _is_new_enough(version):
             return Binary(path, version)
         old = old or f"the claude CLI at {path} is version {version}"
     wanted = ".".join(map(str, MIN_VERSION))

@@ -14,7 +14,15 @@ import pytest
 from real_cli import is_alive
 
 from claude_proxy.backends.claude_cli import binary
-from claude_proxy.backends.claude_cli.binary import MIN_VERSION, Binary, candidates, find_binary, launcher, read_version
+from claude_proxy.backends.claude_cli.binary import (
+    MIN_VERSION,
+    Binary,
+    candidates,
+    find_binary,
+    known_binary,
+    launcher,
+    read_version,
+)
 from claude_proxy.errors import Unavailable
 
 
@@ -115,6 +123,30 @@ def test_an_updated_binary_is_asked_again(tmp_path: Path) -> None:
     assert find_binary(path).version == "9.0.0"
     make(tmp_path, "9.0.1")
     assert find_binary(path).version == "9.0.1"
+
+
+def test_a_known_binary_is_found_without_asking(tmp_path: Path) -> None:
+    """Each request looks whether the CLI is still the same, and must not wait for a process then."""
+    path = make(tmp_path, "9.0.0")
+    os.utime(path, (1, 1))
+    assert known_binary(path) is None
+    assert find_binary(path) == known_binary(path) == Binary(path, "9.0.0")
+    assert times_asked(path) == 1
+    make(tmp_path, "9.0.1")
+    assert known_binary(path) is None
+    Path(path).unlink()
+    assert known_binary(path) is None
+
+
+def test_an_old_or_a_vanishing_binary_is_not_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only ``find_binary`` says what is wrong, or looks elsewhere."""
+    path = make(tmp_path, "2.1.1")
+    with pytest.raises(Unavailable):
+        find_binary(path)
+    assert known_binary(path) is None
+    monkeypatch.setattr(binary, "candidates", lambda _: iter([str(tmp_path / "gone")]))
+    monkeypatch.setattr(os, "access", lambda *_: True)
+    assert known_binary() is None
 
 
 def test_one_that_did_not_say_is_asked_again_in_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
