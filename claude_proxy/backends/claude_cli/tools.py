@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import msgspec
 
 from claude_proxy.backends.claude_cli import schemas
 from claude_proxy.canon.blocks import Image, Json, Text, ToolResult
@@ -64,16 +68,31 @@ def _merged(schema: Json) -> Json:
     return plain
 
 
-def listing(tools: Sequence[Tool]) -> tuple[list[Json], tuple[str, ...]]:
+@dataclass(frozen=True, slots=True)
+class _Tools:
+    """A request's tools: the same as others whose JSON is the same."""
+
+    encoded: bytes
+    tools: Sequence[Tool] = field(compare=False)
+
+
+def listing(tools: Sequence[Tool]) -> tuple[Sequence[Json], tuple[str, ...]]:
     """Give the ``tools/list`` answer's tools, and what of the definitions is lost.
+
+    An agent sends the same twenty tools with every turn, so the last few answers are known.
 
     Raises ``BadRequest`` for what the CLI would drop without a word: the second of two tools of one name, and a tool of
     which an argument has a name that the API doesn't take.
     """
+    return _listing(_Tools(msgspec.json.encode(tools), tools))
+
+
+@lru_cache(maxsize=8)
+def _listing(given: _Tools) -> tuple[Sequence[Json], tuple[str, ...]]:
     listed: list[Json] = []
     losses: dict[str, None] = {}
     names: set[str] = set()
-    for tool in tools:
+    for tool in given.tools:
         if tool.name in names:
             raise BadRequest(f"two tools are named {tool.name!r}", param="tools")
         names.add(tool.name)

@@ -201,6 +201,16 @@ def test_a_cache_marker_on_a_tool_is_no_loss() -> None:
     assert listing([Tool(name="a", extra={"cache_control": {"type": "ephemeral"}})])[1] == ()
 
 
+def test_the_same_tools_are_listed_once() -> None:
+    """Reading twenty schemas takes longer than all else that a turn needs; others are others by whatever differs."""
+    schema = {"type": "object", "properties": {"a": STRING}}
+    first, again = (listing([Tool(name="a", input_schema=dict(schema))]) for _ in range(2))
+    assert first[0] is again[0]
+    assert listing([Tool(name="a", input_schema=dict(reversed(schema.items())))]) == first
+    assert listing([Tool(name="a", input_schema={**schema, "required": ["a"]})]) != first
+    assert listing([Tool(name="a", input_schema=schema, extra={"strict": True})])[1] == ("tools.strict",)
+
+
 def test_two_tools_of_one_name_are_refused() -> None:
     """K12: one of the two would be dropped silently."""
     with pytest.raises(BadRequest, match="two tools are named 'a'") as caught:
