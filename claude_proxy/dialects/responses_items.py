@@ -38,7 +38,8 @@ class MessageItem:
     tell: Tell
     item: Json
     _text: list[str] = field(default_factory=list)
-    _parts: int = 0
+    _index: int = -1
+    """The last part's."""
     _is_text_open: bool = False
 
     @staticmethod
@@ -51,7 +52,7 @@ class MessageItem:
         frames = b"" if self._is_text_open else self._open(_text_part(""))
         self._is_text_open = True
         self._text.append(text)
-        return frames + self._told("output_text.delta", {"delta": text, "logprobs": []})
+        return frames + self.tell("output_text.delta", {"content_index": self._index, "delta": text, "logprobs": []})
 
     def refuse(self, words: str) -> bytes:
         """Tell in ``words`` that the model refused."""
@@ -72,7 +73,7 @@ class MessageItem:
         return self._told("output_text.done", {"text": text, "logprobs": []}) + self._done(_text_part(text))
 
     def _open(self, part: Json) -> bytes:
-        self._parts += 1
+        self._index += 1
         return self._told("content_part.added", {"part": part})
 
     def _done(self, part: Json) -> bytes:
@@ -80,7 +81,7 @@ class MessageItem:
         return self._told("content_part.done", {"part": part})
 
     def _told(self, name: str, fields: Json) -> bytes:
-        return self.tell(name, {"content_index": self._parts - 1, **fields})
+        return self.tell(name, {"content_index": self._index, **fields})
 
 
 def _text_part(text: str) -> Json:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -40,8 +41,8 @@ from claude_proxy.dialects.responses_object import Outcome, Response, failure, o
 from claude_proxy.dialects.responses_request import ResponsesOptions
 from claude_proxy.dialects.responses_tools import Callee
 from claude_proxy.errors import ProxyError, UpstreamError
-from claude_proxy.framing import sse_event
 
+_IN_PROGRESS = Outcome()
 _REFUSAL = "The model refused to answer."
 _MAY_BE_EMPTY = frozenset(("max_tokens", "model_context_window_exceeded", "refusal", "stop_sequence"))
 """The ends that a reply may come to before its first word."""
@@ -61,12 +62,16 @@ class ResponsesStream:
     """The response object's JSON, as it was told last."""
     items: list[Json] = field(default_factory=list)
     """The output's items, what the model thought included, whoever asked for it: what a conversation goes on from."""
+    is_whole: bool = False
+    """The reply is complete, and ``response`` tells all of it."""
     _number: int = 0
     _shown: list[Json] = field(default_factory=list)
     _head: Response | None = None
     _open: Item | None = None
     _inside: Item | None = None
     """The open item, while the block that it is made of isn't complete."""
+    _place: bytes = b""
+    """What all events of the open item tell of it."""
     _has_words: bool = False
     _has_blocks: bool = False
     _json: JsonObjectText | None = None
@@ -86,24 +91,26 @@ class ResponsesStream:
         """``response.failed``, with all that came before; also where nothing did."""
         frames = b"" if self._head else self._begin(self.parsed.request.model)
         # An item that is still open is never told as done: some clients run a call as soon as it is.
-        return frames + self._state("failed", failure(error))
+        self.is_whole = False
+        return frames + self._state(failure(error), "failed")
 
     @property
     def _options(self) -> ResponsesOptions:
         options: ResponsesOptions = self.parsed.options
         return options
 
-    def _event(self, name: str, fields: Json) -> bytes:
-        kind = f"response.{name}"
-        payload = json_text({"type": kind, "sequence_number": self._number, **fields})
+    def _event(self, name: str, fields: Json, place: bytes = b"") -> bytes:
+        frame = b"%b%d,%b%b\n\n" % (_opening(name), self._number, place, json_text(fields)[1:])
         self._number += 1
-        return sse_event(kind, payload)
+        return frame
 
-    def _state(self, name: str, now: Outcome) -> bytes:
+    def _state(self, now: Outcome, *names: str) -> bytes:
+        """Tell how the response stands, in an event of each name."""
         assert self._head is not None
         usage = None if now.status == "in_progress" else usage_object(self._usage)
         self.response = self._head.render(now, self._shown, usage)
-        return self._event(name, {"response": msgspec.Raw(self.response)})
+        told = {"response": msgspec.Raw(self.response)}
+        return b"".join([self._event(name, told) for name in names])
 
     def begin(self, event: MessageStart) -> bytes:
         """The first two events, with the response as it stands."""
@@ -114,7 +121,7 @@ class ResponsesStream:
 
     def _begin(self, model: str) -> bytes:
         self._head = Response.of(f"resp_{self.stamp.id}", self.stamp.created, model, self._options.echo)
-        return self._state("created", Outcome()) + self._state("in_progress", Outcome())
+        return self._state(_IN_PROGRESS, "created", "in_progress")
 
     def open(self, event: BlockStart) -> bytes:
         """Begin an item, or go on with the text of the last one."""
@@ -145,13 +152,14 @@ class ResponsesStream:
         return frames
 
     def _of_item(self, name: str, fields: Json) -> bytes:
-        assert self._open is not None
-        return self._event(name, {"item_id": self._open.item["id"], "output_index": len(self._shown), **fields})
+        return self._event(name, fields, self._place)
 
     def _begin_item(self, item: Item) -> bytes:
         frames = self._close("completed")
         item.item["id"] += f"{self.stamp.id}{len(self._shown):04d}"
         self._open = self._inside = item
+        place = {"item_id": item.item["id"], "output_index": len(self._shown)}
+        self._place = msgspec.json.encode(place)[1:-1] + b","
         return frames + self._told("added", item.item | {"status": "in_progress"})
 
     def _close(self, status: str) -> bytes:
@@ -230,11 +238,18 @@ class ResponsesStream:
         if now.reason == "content_filter":
             begun, message = self._message()
             frames += begun + message.refuse(_REFUSAL)
-        return frames + self._close(now.status) + self._state(now.status, now)
+        self.is_whole = True
+        return frames + self._close(now.status) + self._state(now, now.status)
 
     def _has_calls(self) -> bool:
         items = [*self._shown, *([self._open.item] if self._open else [])]
         return any(item["type"] in ("function_call", "custom_tool_call") for item in items)
+
+
+@cache
+def _opening(name: str) -> bytes:
+    """Give the beginning of an event's frame, up to its number."""
+    return b'event: response.%b\ndata: {"type":"response.%b","sequence_number":' % (name.encode(), name.encode())
 
 
 _RENDER: dict[type, Callable[[ResponsesStream, Any], bytes]] = {
