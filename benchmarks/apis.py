@@ -1,97 +1,132 @@
 """The same conversation in each API that the server speaks: whether any costs more than Chat Completions."""
 
 import asyncio
+import json
+import random
+import re
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
+from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from client import BRIEF, HI, events, foreseen_talk
-from setting import Json, Setting
+from client import BRIEF, HEADERS, HI, foreseen_talk
+from setting import MODEL, Json, Setting
+from straight import REFILL_SECONDS
 
-EACH = 4
+EACH = 10
 """Turns of each API in a round, taking turns with the others."""
 
-_SHORTEST, _LONGEST = 4, 12
+_SHORTEST, _LONGEST = 4, 24
 """Messages from which on its turns count, and after which a conversation begins anew."""
 
-_Turn = AsyncIterator[bool]
 BASE = "Chat Completions"
+_Events = list[Json]
 
 
-async def _chat(ready: Setting, talk: list[Json]) -> _Turn:
-    said = ""
-    messages = [*foreseen_talk()[:1], *talk, HI]
-    async for chunk in events(ready, f"{ready.server}/chat/completions", {"messages": messages}):
-        for choice in chunk["choices"]:
-            said += choice["delta"].get("content") or ""
-            yield bool(choice["delta"].get("content"))
-    talk += [HI, {"role": "assistant", "content": said}]
+@dataclass(frozen=True)
+class Side:
+    """An API: where it is, the body that goes on with a talk, what the first delta looks like, and what was said."""
+
+    path: str
+    body: Callable[[list[Json]], Json]
+    delta: re.Pattern[bytes]
+    said: Callable[[_Events], list[Json]]
 
 
-async def _messages(ready: Setting, talk: list[Json]) -> _Turn:
-    said = ""
-    body = {"messages": [*talk, HI], "system": BRIEF, "max_tokens": 1000}
-    async for event in events(ready, f"{ready.server}/messages", body):
-        piece = event.get("delta", {}).get("text", "")
-        said += piece
-        yield bool(piece)
-    talk += [HI, {"role": "assistant", "content": said}]
+def _assistant(pieces: list[str]) -> list[Json]:
+    return [HI, {"role": "assistant", "content": "".join(pieces)}]
 
 
-async def _responses(ready: Setting, talk: list[Json]) -> _Turn:
-    said = ""
-    body = {"input": [*talk, HI], "instructions": BRIEF, "store": False}
-    async for event in events(ready, f"{ready.server}/responses", body):
-        piece = event["delta"] if event["type"] == "response.output_text.delta" else ""
-        said += piece
-        yield bool(piece)
-    talk += [HI, {"role": "assistant", "content": said}]
+def _chat_pieces(events: _Events) -> list[str]:
+    return [choice["delta"].get("content") or "" for event in events for choice in event["choices"]]
 
 
-async def _stored(ready: Setting, talk: list[Json]) -> _Turn:
-    body = {"input": [HI], "instructions": BRIEF, "previous_response_id": talk[-1]["id"] if talk else None}
-    async for event in events(ready, f"{ready.server}/responses", body):
-        yield event["type"] == "response.output_text.delta"
-        if event["type"] == "response.completed":
-            talk += [{"id": event["response"]["id"]}] * 2
-
-
-SIDES: dict[str, Callable[[Setting, list[Json]], _Turn]] = {
-    BASE: _chat,
-    "Messages": _messages,
-    "Responses": _responses,
-    "Responses, stored": _stored,
+SIDES: dict[str, Side] = {
+    BASE: Side(
+        "/chat/completions",
+        lambda talk: {"messages": [*foreseen_talk()[:1], *talk, HI]},
+        re.compile(rb'"content":"[^"]'),
+        lambda events: _assistant(_chat_pieces(events)),
+    ),
+    "Messages": Side(
+        "/messages",
+        lambda talk: {"messages": [*talk, HI], "system": BRIEF, "max_tokens": 1000},
+        re.compile(rb'"text_delta"'),
+        lambda events: _assistant([event.get("delta", {}).get("text", "") for event in events]),
+    ),
+    "Responses": Side(
+        "/responses",
+        lambda talk: {"input": [*talk, HI], "instructions": BRIEF, "store": False},
+        re.compile(rb'"response\.output_text\.delta"'),
+        lambda events: _assistant([event["delta"] for event in events if event["type"].endswith("output_text.delta")]),
+    ),
+    "Responses, stored": Side(
+        "/responses",
+        lambda talk: {
+            "input": [HI],
+            "instructions": BRIEF,
+            "previous_response_id": talk[-1]["id"] if talk else None,
+        },
+        re.compile(rb'"response\.output_text\.delta"'),
+        lambda events: [{"id": events[-1]["response"]["id"]}] * 2,
+    ),
 }
 
 
 async def run(ready: Setting, rounds: int) -> dict[str, Any]:
-    """Go on with a conversation of each API, in turn, and each time another one first: who is last has it hardest."""
+    """Go on with a conversation of each API, in an order that is drawn anew each time: none shall have it harder."""
     talks: dict[str, list[Json]] = {name: [] for name in SIDES}
     taken: dict[str, list[tuple[float, float]]] = {name: [] for name in SIDES}
-    await ready.rest()
-    names = list(SIDES)
-    for number in range(rounds * EACH):
-        first = number % len(names)
-        for name in (*names[first:], *names[:first]):
-            turn, talk = SIDES[name], talks[name]
+    order = random.Random(0)  # nothing to guess here
+    for _ in range(rounds * EACH):
+        for name in order.sample(list(SIDES), len(SIDES)):
+            side, talk = SIDES[name], talks[name]
             if len(talk) >= _LONGEST:
                 talk.clear()
             while len(talk) < _SHORTEST:
-                await _timed(turn(ready, talk))
-                await asyncio.sleep(0.5)  # the next process is started, and in nobody's way
-            taken[name].append(await _timed(turn(ready, talk)))
-    return {name: _figures(samples) for name, samples in taken.items()}
+                await _turn(ready, side, talk)
+                await asyncio.sleep(REFILL_SECONDS)  # the next process is started, and in nobody's way
+            await ready.rest()
+            taken[name].append(await _turn(ready, side, talk))
+    return {name: _figures(samples, taken[BASE]) for name, samples in taken.items()}
 
 
-async def _timed(turn: _Turn) -> tuple[float, float]:
-    started, first = time.perf_counter(), 0.0
-    async for has_content in turn:
-        first = first or has_content * (time.perf_counter() - started)
-    assert first
-    return first * 1000, (time.perf_counter() - started) * 1000
+async def _turn(ready: Setting, side: Side, talk: list[Json]) -> tuple[float, float]:
+    """Go on with a talk; give the ms to the arrival of the first delta, and to that of the last byte.
+
+    What came is read when all is there: how long a client takes to do so isn't what is compared.
+    """
+    body = json.dumps({"model": MODEL, "stream": True, **side.body(talk)}).encode()
+    headers = {**HEADERS, "content-type": "application/json"}
+    came, first = b"", 0.0
+    started = time.perf_counter()
+    async with ready.http.post(ready.server + side.path, data=body, headers=headers, raise_for_status=True) as response:
+        async for chunk in response.content.iter_any():
+            came += chunk
+            if not first and side.delta.search(came):
+                first = time.perf_counter() - started
+    whole = time.perf_counter() - started
+    if not first:
+        raise RuntimeError(f"an answer without content: {came.decode()}")
+    lines = [line.removeprefix(b"data: ") for line in came.splitlines() if line.startswith(b"data: {")]
+    talk += side.said([json.loads(line) for line in lines])
+    return first * 1000, whole * 1000
 
 
-def _figures(samples: list[tuple[float, float]]) -> dict[str, Any]:
+def _figures(samples: list[tuple[float, float]], base: list[tuple[float, float]]) -> dict[str, Any]:
+    """Give the medians, and those of each turn's ratio to the turn of ``BASE`` that was made beside it."""
     firsts, wholes = zip(*samples, strict=True)
-    return {"median_ms": median(firsts), "whole_ms": median(wholes), "all_ms": firsts}
+    base_firsts, base_wholes = zip(*base, strict=True)
+    return {
+        "median_ms": median(firsts),
+        "whole_ms": median(wholes),
+        "x_chat": median(map(_ratio, firsts, base_firsts)),
+        "whole_x_chat": median(map(_ratio, wholes, base_wholes)),
+        "all_ms": firsts,
+        "all_whole_ms": wholes,
+    }
+
+
+def _ratio(ours: float, base: float) -> float:
+    return ours / base

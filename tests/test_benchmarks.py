@@ -146,7 +146,9 @@ def test_each_api_is_measured_on_either_kind_of_backend(with_the_cli: Measured, 
     """The same turns of each."""
     for part in (with_the_cli.results["apis"], with_an_api_key.results["apis-direct"]):
         assert set(part) == {"Chat Completions", "Messages", "Responses", "Responses, stored"}
-        assert all(len(api["all_ms"]) == 4 for api in part.values())
+        assert all(len(api["all_ms"]) == len(api["all_whole_ms"]) == 10 for api in part.values())
+        assert part["Chat Completions"]["x_chat"] == part["Chat Completions"]["whole_x_chat"] == 1
+        assert all(api["x_chat"] > 0 and api["whole_x_chat"] > 0 for api in part.values())
         assert all(api["whole_ms"] >= api["median_ms"] > 0 for api in part.values())
     for run in (with_the_cli, with_an_api_key):
         assert "Responses, stored" in run.output
