@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from claude_proxy.canon.events import AnyEvent, MessageDelta, MessageStart, Usage
 from claude_proxy.canon.request import Request
@@ -83,6 +83,15 @@ UNTOLD = Used()
 """Of an upstream that has said nothing yet."""
 
 
+async def nothing(error: ProxyError | None = None) -> AsyncIterator[Any]:
+    """Stand in for what a turn gives until that is known, or fail in its place."""
+    if error is not None:
+        raise error
+    no_items: tuple[Any, ...] = ()
+    for item in no_items:
+        yield item
+
+
 @dataclass(slots=True)
 class Turn:
     """A turn under way. Iterate ``events`` to its end; leaving the context early stops the turn upstream.
@@ -91,12 +100,14 @@ class Turn:
     ``headers`` (rate limits to hand on) are complete once the first event is there.
     """
 
-    events: AsyncIterator[AnyEvent]
+    events: AsyncIterator[AnyEvent] = field(default_factory=nothing)
     losses: list[str] = field(default_factory=list)
     timings: dict[str, float] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
     answered_by: str = ""
     """Who of a backend with several upstreams; empty: the backend itself."""
+    more: bool = False
+    """The next event is here already, so what the last one made can go out with it. Kept by the backend."""
     used: Used = UNTOLD
     """Kept by whoever iterates."""
 
@@ -110,7 +121,7 @@ class Relayed:
     """
 
     content_type: str
-    chunks: AsyncIterator[bytes]
+    chunks: AsyncIterator[bytes] = field(default_factory=nothing)
     timings: dict[str, float] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
     answered_by: str = ""

@@ -21,13 +21,13 @@ from claude_proxy.server.headers import sent_on
 
 
 class Keeper(Protocol):
-    """Makes a job's reply where something of it must outlive it. It knows no job: the two would keep each other."""
+    """Keeps what of a job's reply must outlive it. It knows no job: the two would keep each other."""
 
     def whole(self, parsed: Parsed, events: Sequence[AnyEvent]) -> bytes:
-        """Give the reply that isn't streamed."""
+        """Give the reply that isn't streamed, and keep it."""
 
-    def stream(self, parsed: Parsed) -> ReplyStream:
-        """Begin a streamed reply."""
+    def streamed(self, parsed: Parsed, reply: ReplyStream) -> None:
+        """Keep a streamed reply, unless it broke off."""
 
 
 @dataclass(slots=True, eq=False)
@@ -89,9 +89,12 @@ class Job:
 
     def stream_reply(self) -> ReplyStream:
         """Begin a streamed reply."""
-        if self.keeper is not None:
-            return self.keeper.stream(self.parsed())
         return self.dialect.stream(self.parsed(), self.stamp)
+
+    def keep_reply(self) -> None:
+        """See to it that a streamed reply outlives its request, where the client wants that."""
+        if self.keeper is not None and self.reply is not None:
+            self.keeper.streamed(self.parsed(), self.reply)
 
     def failed(self, error: ProxyError) -> bytes:
         """Give the frames that end a stream that has failed."""

@@ -9,12 +9,12 @@ from functools import partial
 import msgspec
 from aiohttp import web
 
-from claude_proxy.canon.events import AnyEvent, MessageStop
+from claude_proxy.canon.events import AnyEvent
 from claude_proxy.dialects import responses_reply, responses_request, responses_stored
 from claude_proxy.dialects.base import Parsed, ReplyStream, Stamp
 from claude_proxy.dialects.responses_reply import ResponsesStream
 from claude_proxy.dialects.responses_request import ResponsesOptions
-from claude_proxy.errors import BadRequest, NotFound, ProxyError
+from claude_proxy.errors import BadRequest, NotFound
 from claude_proxy.server.exchange import CURRENT, SERVER
 from claude_proxy.server.job import Job
 from claude_proxy.store.record import Conversation, Record
@@ -42,7 +42,7 @@ async def prepare(job: Job) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Keeper:
-    """Keeps a client's answer as soon as it is whole: before its last bytes go out, so that who has them can go on.
+    """Keeps a client's answer when it is whole, so that who has it can go on from it.
 
     ``size`` is what the request takes, with the conversation that it goes on from.
     """
@@ -58,9 +58,10 @@ class Keeper:
         self.keep(reply, parsed.options)
         return reply.response
 
-    def stream(self, parsed: Parsed) -> ReplyStream:
-        """Begin a streamed reply."""
-        return _Watched(ResponsesStream(parsed, self.stamp), parsed.options, self)
+    def streamed(self, parsed: Parsed, reply: ReplyStream) -> None:
+        """Keep a streamed reply, unless it broke off."""
+        if isinstance(reply, ResponsesStream) and reply.is_whole:
+            self.keep(reply, parsed.options)
 
     def keep(self, reply: ResponsesStream, options: ResponsesOptions) -> None:
         """Keep a reply that is complete."""
@@ -78,27 +79,6 @@ class Keeper:
             size=self.size + len(reply.response),
         )
         self.store.keep(record)
-
-
-@dataclass(frozen=True, slots=True)
-class _Watched:
-    """A streamed reply that is kept when it is whole."""
-
-    reply: ResponsesStream
-    options: ResponsesOptions
-    keeper: Keeper
-
-    def feed(self, event: AnyEvent) -> bytes:
-        frames = self.reply.feed(event)
-        if isinstance(event, MessageStop):
-            self.keeper.keep(self.reply, self.options)
-        return frames
-
-    def finish(self) -> bytes:
-        return self.reply.finish()
-
-    def fail(self, error: ProxyError) -> bytes:
-        return self.reply.fail(error)
 
 
 async def retrieve(request: web.Request) -> web.Response:

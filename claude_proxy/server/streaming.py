@@ -15,7 +15,7 @@ from time import monotonic
 from aiohttp import web
 
 from claude_proxy.backends.base import Turn
-from claude_proxy.canon.events import MessageDelta, MessageStart, MessageStop
+from claude_proxy.canon.events import BlockStart, BlockStop, MessageDelta, MessageStart, MessageStop, Ping
 from claude_proxy.canon.grammar import Grammar
 from claude_proxy.dialects.base import ReplyStream
 
@@ -31,6 +31,9 @@ _HEADERS = {
 _AT_ONCE = 32 << 10
 _UNREAD_SECONDS = 60.0
 """How long a client may let what was sent lie: as long it holds a place and, maybe, a process from others."""
+
+_FRAMING = frozenset({MessageStart, BlockStart, BlockStop, Ping})
+"""What isn't content itself: it goes out with what comes together with it. Content goes out at once."""
 
 _CLOSING = frozenset({MessageDelta, MessageStop})
 """Nothing but the end comes after these, and that at once."""
@@ -75,6 +78,11 @@ class Wire:
     def begun(self) -> bool:
         """Whether anything is out or about to be, so that a failure can't be a status any more."""
         return self.response.prepared or bool(self._held)
+
+    @property
+    def owes(self) -> bool:
+        """Whether something must go out though nothing new has come: what is held, or the headers."""
+        return bool(self._held) or not self.response.prepared
 
     def hold(self, frames: bytes) -> None:
         """Send these frames with the next ones, or with the end: what comes together anyway needs one packet only."""
@@ -168,9 +176,9 @@ async def send_events(turn: Turn, reply: ReplyStream, wire: Wire) -> None:
         if type(event) in COUNTED:
             turn.used = turn.used.after(event)
         frames = reply.feed(event)
-        if type(event) in _CLOSING:
+        if type(event) in _CLOSING or (turn.more and type(event) in _FRAMING):
             wire.hold(frames)
-        elif frames or not wire.begun:
+        elif frames or wire.owes:
             await wire.write(frames)
     grammar.check_end()
     wire.hold(reply.finish())

@@ -40,10 +40,7 @@ async def answer(request: web.Request, dialect: Dialect, prepare: Prepare | None
     server = request.app[SERVER]
     CURRENT.get().dialect = dialect.name
     with server.exchanges.place(server.config.max_concurrent_requests):
-        job = await _understand(request, dialect)
-        if prepare is not None:
-            async with job.exchange.stoppable():
-                await prepare(job)
+        job = await _understand(request, dialect, prepare=prepare)
         return await (_streamed(job) if job.stream else _whole(job))
 
 
@@ -57,7 +54,12 @@ async def count_tokens(request: web.Request, dialect: Messages) -> web.StreamRes
             return await first_answer(job, lambda found, backend: _counted(job, found, backend))
 
 
-async def _understand(request: web.Request, dialect: Dialect, parse: Callable[[bytes], Parsed] | None = None) -> Job:
+async def _understand(
+    request: web.Request,
+    dialect: Dialect,
+    parse: Callable[[bytes], Parsed] | None = None,
+    prepare: Prepare | None = None,
+) -> Job:
     server, exchange = request.app[SERVER].now(), CURRENT.get()
     async with exchange.stoppable():
         exchange.reading = True
@@ -67,8 +69,11 @@ async def _understand(request: web.Request, dialect: Dialect, parse: Callable[[b
             exchange.received = body
         asked = peek(body)
         candidates = await find(server, asked.model)
-    stamp = Stamp(id=uuid4().hex, created=int(time.time()))
-    return Job(server, exchange, request, dialect, parse or dialect.parse, body, asked.stream, candidates, stamp)
+        stamp = Stamp(id=uuid4().hex, created=int(time.time()))
+        job = Job(server, exchange, request, dialect, parse or dialect.parse, body, asked.stream, candidates, stamp)
+        if prepare is not None:
+            await prepare(job)
+    return job
 
 
 async def _counted(job: Job, found: Resolved, backend: Backend) -> web.Response:
@@ -123,6 +128,9 @@ async def _streamed(job: Job) -> web.StreamResponse:
         await wire.end()
     except ClientGone:
         job.exchange.client_gone = True
+    finally:
+        # After the last byte, which it would keep waiting, and before its client's next request can be read.
+        job.keep_reply()
     return wire.response
 
 

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 import pytest
 from scripted_server import Running, ScriptedBackend, Serve, Step, reply
 
+from claude_proxy.backends.base import Turn
 from claude_proxy.canon.events import AnyEvent, TextDelta
 from claude_proxy.config.schema import Streaming
 from claude_proxy.dialects.chat import CHAT
@@ -294,7 +295,7 @@ async def test_a_reply_that_is_no_generator_is_sent_as_well(serve: Serve) -> Non
     """A backend may give any asynchronous iterator."""
 
     class Plain(ScriptedBackend):
-        def _events(self) -> AsyncIterator[AnyEvent]:
+        def _events(self, turn: Turn) -> AsyncIterator[AnyEvent]:  # it never has two at once
             return _Plain(reply("Hello"))
 
     server = await serve(Plain())
@@ -344,20 +345,62 @@ async def test_an_http_1_0_client_gets_its_stream(serve: Serve) -> None:
     assert body.endswith(b"data: [DONE]\n\n")
 
 
-async def test_the_last_frames_and_the_end_go_out_together(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    """How the reply ended, what follows it and the end of the response are one packet: each wakes the client up."""
-    written: list[bytes] = []
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """What goes out, write by write, but for the end."""
+    found: list[bytes] = []
 
     class Watched(Wire):
-        async def write(self, frames: bytes) -> None:
-            written.append(frames)
-            await super().write(frames)
+        def _taken(self, frames: bytes) -> bytes:
+            found.append(super()._taken(frames))
+            return found[-1]
 
     monkeypatch.setattr("claude_proxy.server.turns.Wire", Watched)
+    return found
+
+
+async def test_what_opens_a_reply_goes_out_with_what_comes_with_it(
+    serve: Serve, backend: ScriptedBackend, written: list[bytes]
+) -> None:
+    """One packet wakes the client up once; content never waits, and where nothing is here yet nothing does."""
+    backend.come_together = True
+    server = await serve(streaming=Streaming(keepalive_seconds=0))
+    async with server.chat(stream=True) as response:
+        together = await response.text()
+    assert [(b'"role"' in frames, b"Hello" in frames, b" world" in frames) for frames in written] == [
+        (True, True, False),
+        (False, False, True),
+        (False, False, False),
+    ]
+    written.clear()
+    backend.come_together = False
+    async with server.chat(stream=True) as response:
+        one_by_one = await response.text()
+    assert [(b'"role"' in frames, b"Hello" in frames) for frames in written[:2]] == [(True, False), (False, True)]
+    assert len(together) == len(one_by_one)
+
+
+async def test_what_is_held_goes_out_before_a_failure(
+    serve: Serve, backend: ScriptedBackend, written: list[bytes]
+) -> None:
+    """Nothing of the reply is lost, and its end is an error event, not a status."""
+    backend.come_together = True
+    backend.script = [*reply("Hello")[:2], UpstreamError("it broke")]
+    server = await serve(streaming=Streaming(keepalive_seconds=0))
+    async with server.chat(stream=True) as response:
+        assert response.status == 200
+        text = await response.text()
+    assert '"role":"assistant"' in text
+    assert "it broke" in text
+    assert len(written) == 2
+
+
+async def test_the_last_frames_and_the_end_go_out_together(serve: Serve, written: list[bytes]) -> None:
+    """How the reply ended, what follows it and the end of the response are one packet: each wakes the client up."""
     server = await serve(streaming=Streaming(keepalive_seconds=0))
     async with server.chat(stream=True) as response:
         text = await response.text()
     assert "finish_reason" in text
     assert text.endswith("data: [DONE]\n\n")
-    assert b"[DONE]" not in b"".join(written)
-    assert b'"finish_reason":"stop"' not in b"".join(written)
+    assert b"[DONE]" not in b"".join(written[:-1])
+    assert b'"finish_reason":"stop"' not in b"".join(written[:-1])

@@ -15,11 +15,11 @@ from pathlib import Path
 import platformdirs
 
 from claude_proxy import __version__
-from claude_proxy.backends.base import Call, Health, Model, Snapshot, Turn
+from claude_proxy.backends.base import Call, Health, Model, Snapshot, Turn, nothing
 from claude_proxy.backends.claude_cli import argv, catalog, control, count, limits, snapshot, transcript
 from claude_proxy.backends.claude_cli.account import Account, config_dir, read_account
 from claude_proxy.backends.claude_cli.attempts import Run, Shared
-from claude_proxy.backends.claude_cli.binary import Binary, find_binary
+from claude_proxy.backends.claude_cli.binary import Binary, find_binary, known_binary
 from claude_proxy.backends.claude_cli.catalog import Catalog, Knowledge
 from claude_proxy.backends.claude_cli.child import Child
 from claude_proxy.backends.claude_cli.counting import COUNTING
@@ -29,7 +29,6 @@ from claude_proxy.backends.claude_cli.features import Report
 from claude_proxy.backends.claude_cli.limits import Limits
 from claude_proxy.backends.claude_cli.policy import Rules
 from claude_proxy.backends.claude_cli.pool import Pool
-from claude_proxy.canon.events import AnyEvent
 from claude_proxy.config.schema import ClaudeCliConfig
 from claude_proxy.errors import ProxyError, RateLimited, Unavailable, UpstreamTimeout
 from claude_proxy.files import private_folder
@@ -202,8 +201,10 @@ class ClaudeCli:
         now = time.monotonic()
         if self._report is not None and now < self._report_due:
             return self._report
-        # In a thread: a new version is asked for its name, which takes it a moment.
-        binary = await asyncio.to_thread(find_binary, self.config.path)
+        # In a thread only where a binary must be asked for its version, which takes it a moment.
+        binary = known_binary(self.config.path)
+        if binary is None:
+            binary = await asyncio.to_thread(find_binary, self.config.path)
         async with self._report_lock:
             if self._report is None or self._report.version != binary.version or not self._report.lasting:
                 self._report = await self.probe(binary)
@@ -252,10 +253,10 @@ class ClaudeCli:
     async def turn(self, call: Call) -> AsyncIterator[Turn]:
         """Run one turn. Nothing is asked of a child before ``events`` is iterated."""
         messages, prefilled = transcript.ended_by_user(call.request.messages)
-        turn = Turn(events=_no_events(), losses=["prefill"] if prefilled else [])
+        turn = Turn(losses=["prefill"] if prefilled else [])
         if refused := self._refusal(call.request.model):
             turn.headers.update(self._shared.limit_headers)
-            turn.events = _no_events(refused)
+            turn.events = nothing(refused)
             yield turn
             return
         events = Run(self._shared, call, turn, messages).events()
@@ -279,12 +280,3 @@ class ClaudeCli:
         The sum is what the client sent, and not what the CLI or the API adds to it. ``counting`` says how it is made.
         """
         return await count.count_tokens(self._shared, call, sign_in=sign_in(self.profile))
-
-
-async def _no_events(error: ProxyError | None = None) -> AsyncIterator[AnyEvent]:
-    """Stand in until the turn has begun, or fail in its place."""
-    if error is not None:
-        raise error
-    nothing: tuple[AnyEvent, ...] = ()
-    for event in nothing:
-        yield event

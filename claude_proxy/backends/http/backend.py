@@ -106,15 +106,15 @@ class KeyBackend(ABC):
 
             model, prefix = call.request.model, call.prefix
             (answer, losses), lost = await self._for_model(model, prefix, ask, strict=call.strict)
-            events = reading.events(answer.response, answer.first)
+            turn = Turn(
+                losses=[*lost, *losses],
+                timings={"first_byte": time.monotonic() - asked_at},
+                headers=self._told(answer.response.headers),
+                answered_by=answer.credential.owner,
+            )
+            turn.events = events = reading.events(answer.response, answer.first, turn)
             try:
-                yield Turn(
-                    events=events,
-                    losses=[*lost, *losses],
-                    timings={"first_byte": time.monotonic() - asked_at},
-                    headers=self._told(answer.response.headers),
-                    answered_by=answer.credential.owner,
-                )
+                yield turn
             finally:
                 await events.aclose()
                 if answer.first.reader.is_over:
@@ -135,7 +135,6 @@ class KeyBackend(ABC):
             answer, lost = await self._for_model(model, prefix, ask, strict=original.strict)
             relayed = Relayed(
                 content_type=answer.response.headers.get("content-type", "application/json"),
-                chunks=_nothing(),
                 timings={"first_byte": time.monotonic() - asked_at},
                 headers=self._told(answer.response.headers),
                 answered_by=answer.credential.owner,
@@ -223,10 +222,3 @@ def refuse_losses(losses: Sequence[str], who: str) -> None:
 
 def _usual_patience(config: Config) -> Patience:
     return Patience(retries=config.request_retry, retry_seconds=config.max_retry_interval)
-
-
-async def _nothing() -> AsyncIterator[bytes]:
-    """Stand in until the chunks are there."""
-    nothing: tuple[bytes, ...] = ()
-    for chunk in nothing:
-        yield chunk
