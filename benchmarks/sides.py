@@ -28,8 +28,10 @@ async def unforeseen(ready: Setting) -> Request:
 
 
 async def next_turn(ready: Setting) -> Request:
-    """Go on with a conversation, in its third turn or a later one."""
+    """Go on with a conversation, in one of its turns from the third to the last that counts."""
     talk: list[Json] = ready.kept.setdefault("talk", foreseen_talk())
+    if len(talk) >= 2 * straight.LAST_TURN:
+        talk[:] = foreseen_talk()
     while len(talk) < 6:
         await timed(completion(ready, talk, tools=[NOTE]))
         talk.append(HI)
@@ -39,10 +41,11 @@ async def next_turn(ready: Setting) -> Request:
 
 
 async def tool_results(ready: Setting) -> Request:
-    """Answer the tool calls that the model has just made; it makes others."""
-    if "tool_calls" not in ready.kept.get("calling", [HI])[-1]:
+    """Answer the first tool calls of a conversation; the model makes others."""
+    if "calling" not in ready.kept:
         await (await unforeseen(ready))
-    talk = ready.kept["calling"]
+        await asyncio.sleep(REFILL_SECONDS)
+    talk = ready.kept.pop("calling")
     talk.extend(results(talk))
     return timed(completion(ready, talk, tools=[NOTE], tool_choice="required"))
 

@@ -22,6 +22,9 @@ from claude_proxy.canon.request import Request as Asked
 REFILL_SECONDS = 0.4
 """After a first turn: more than the server waits until it starts another process. A straight one rests as long."""
 
+LAST_TURN = 7
+"""After so many turns a conversation begins anew, straight and ours: how long it is shall not be what is measured."""
+
 _NOTE = Tool(name="note")
 _CALLING: dict[str, Any] = {"tools": (_NOTE,), "tool_choice": ToolChoice(type="any")}
 _FORESEEN: dict[str, Any] = {"system": (Text(text=BRIEF),), "tools": (_NOTE,)}
@@ -60,6 +63,7 @@ class Driven:
         self.child = child
         self.calls: list[str] = []
         """The tool calls that wait for us."""
+        self.turns = 0
         self._known = known
 
     def task(self, *content: AnyBlock, **fields: Any) -> conversation.Task:
@@ -97,6 +101,7 @@ class Driven:
 
     async def _pieces(self) -> AsyncIterator[bool]:
         self.calls.clear()
+        self.turns += 1
         async for event in self.child.events():
             called = isinstance(event, BlockStart) and isinstance(event.block, ToolUse)
             if isinstance(event, BlockStart) and isinstance(event.block, ToolUse):
@@ -162,10 +167,12 @@ async def _ending(driven: Driven, pieces: AsyncIterator[bool]) -> float:
 
 
 async def next_turn(ready: Setting) -> Request:
-    """Go on with a conversation, in its third turn or a later one."""
-    if "straight talk" not in ready.kept:
-        ready.kept["straight talk"] = await talking(ready)
-    driven: Driven = ready.kept["straight talk"]
+    """Go on with a conversation, in one of its turns from the third to the last that counts."""
+    driven: Driven | None = ready.kept.get("straight talk")
+    if driven is not None and driven.turns == LAST_TURN:
+        await driven.child.stop()
+        driven = None
+    driven = ready.kept["straight talk"] = driven or await talking(ready)
     return timed(driven.follow())
 
 
