@@ -23,7 +23,7 @@ def warm(max_processes: int) -> str:
     return f"claude-cli: {{base-url: 'UPSTREAM', warm-models: [{MODEL}], max-processes: {max_processes}}}"
 
 
-ROOMY = warm(8)
+ROOMY = warm(16)
 """For the parts that keep conversations of several sides: none shall push another out."""
 
 USUAL = warm(ClaudeCliConfig().max_processes)
