@@ -104,7 +104,7 @@ def decide(
     now: float,
     demand: Demand | None = None,
 ) -> list[Action]:
-    """Give what to do now, in order. After a ``Spawn`` is carried out the pool asks again.
+    """Give what to do now, in order. After a ``Spawn`` is carried out the pool asks again, after a ``Lend`` soon.
 
     ``demand`` ``None``: no child is to be started now that nobody waits for.
     """
@@ -119,7 +119,8 @@ def decide(
     for waiter in starved:
         if not plan.spawn(waiter.model):
             plan.make_room(waiter.model)
-    if demand is not None and not starved:
+    # Not in the moment in which a turn begins: a start takes as much of the processor as the turn does.
+    if demand is not None and not starved and not plan.lent:
         plan.refill(demand, now)
     return plan.actions
 
@@ -142,6 +143,7 @@ class _Plan:
         self.actions: list[Action] = []
         self.starting: list[tuple[str, bool]] = []
         """Model, and whether it is prepared."""
+        self.lent = False
         self.coming = len(self._in(Phase.LEAVING))
         """Places that will be free without our doing more."""
 
@@ -171,6 +173,7 @@ class _Plan:
         self.coming += 1
 
     def _lend(self, child: ChildState, waiter: Waiter) -> bool:
+        self.lent = True
         self.actions.append(Lend(child.id, waiter.id))
         self.children[child.id] = replace(child, phase=Phase.BUSY, key=None)
         return True

@@ -239,7 +239,6 @@ class Pool:
         return lease
 
     def _spawn(self, model: str, *, is_prepared: bool) -> None:
-        # What was lent since that was decided may have changed the guess: it counts as told what it is told now.
         told = self._prediction.guess(model) if is_prepared else None
         try:
             self.crew.start(model, told)

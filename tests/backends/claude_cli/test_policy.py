@@ -170,6 +170,15 @@ def test_nothing_is_warmed_while_a_request_waits() -> None:
     assert asked(Waiter(9, "b"), children=children, max_children=2, warm_models=("a",)) == []
 
 
+@pytest.mark.parametrize("lent", [child(2), child(2, KEPT, key="k")])
+def test_nothing_is_warmed_in_the_moment_in_which_a_turn_begins(lent: ChildState) -> None:
+    """Starting a process takes as much of the processor as the turn does, whose client waits."""
+    waiter = Waiter(9, "a", "k")
+    assert asked(waiter, children=(lent,), demand=Demand(("a",)), warm_models=("a", "b")) == [Lend(2, 9)]
+    after = replace(lent, phase=BUSY, key=None)
+    assert asked(children=(after,), demand=Demand(("a",)), warm_models=("a", "b")) == [Spawn("a"), Spawn("b")]
+
+
 def test_an_idle_conversation_makes_room_for_a_spare() -> None:
     """Else every new conversation would be a cold start."""
     children = (child(1, KEPT, key="k", since=2), child(2, KEPT, key="l", since=1))
@@ -331,13 +340,13 @@ class Pool:
         return decide(self.children.values(), self.waiters, self.rules, self.now, demand)
 
     def settle(self) -> None:
-        """Decide until nothing is started any more."""
+        """Decide until nothing is started or lent any more."""
         while True:
             actions = self.decide()
             for action in actions:
                 self.carry_out(action)
                 assert len(self.children) <= self.rules.max_children
-            if not any(isinstance(action, Spawn) for action in actions):
+            if not any(isinstance(action, Spawn | Lend) for action in actions):
                 break
         assert self.decide() == []
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
+import math
 import weakref
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -69,14 +71,32 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
 
 
 async def test_a_spare_counts_as_told_what_it_was_told(stage: Stage) -> None:
-    """K02: a conversation that begins just then changes what that is. Nobody gets another one's system prompt."""
-    for key in ("p", "p", "q"):
+    """K02: what that is changes with each conversation that begins. Nobody gets another one's system prompt."""
+    for key in ("p", "p", "q", "q"):
         await stage.conversation("a", told(key))
-    stage.now = 10.0  # time for a spare: p is what came again
-    await stage.conversation("a", told("q"))
+    stage.pool.turn_answered()  # time for a spare
+    await until(lambda: bool(stage.spares("a")))
 
     [(state, spare)] = stage.spares("a")
     assert spare.system == f"The system prompt of {state.prepared}."
+
+
+async def test_a_spare_is_started_when_the_turn_that_took_the_last_one_has_been_answered(stage: Stage) -> None:
+    """Its start competes with that turn for the processor; where no answer comes it waits for a moment only."""
+    stage.pool.adapt(Rules(max_children=99, warm_models=("a",)), math.inf)
+    for answered in (True, False):
+        await until(lambda: stage.pool.counts()["warm"] == 1)
+        stage.now += 10.0
+        lease = await stage.pool.claim("a", None, told(f"{answered}"))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert stage.pool.counts()["warm"] == 0
+        if answered:
+            stage.pool.turn_answered()
+        else:
+            stage.now += 1.0
+        await until(lambda: stage.pool.counts()["warm"] == 1)
+        stage.pool.retire(lease.id)
 
 
 async def test_no_spare_is_started_for_what_is_no_model(stage: Stage) -> None:
@@ -84,8 +104,10 @@ async def test_no_spare_is_started_for_what_is_no_model(stage: Stage) -> None:
     for key in ("p", "p", "p"):
         await stage.conversation("no-model", told(key))
     stage.pool.forget("no-model")
-    stage.now = 10.0
-    await stage.conversation("a", told("p"))
+    for key in ("p", "p"):
+        await stage.conversation("a", told(key))
+    stage.pool.turn_answered()
+    await until(lambda: bool(stage.spares("a")))
 
     assert stage.spares("no-model") == []
 
