@@ -46,15 +46,16 @@ class Catalog:
 
     def with_sizes(self, max_output: dict[str, int], context: dict[str, int]) -> Catalog:
         """Give the catalog with sizes that the CLI reported after a turn."""
-        models = tuple(
-            replace(
-                model,
-                max_output_tokens=max_output.get(model.id, model.max_output_tokens),
-                context_window=context.get(model.id, model.context_window),
-            )
-            for model in self.models
-        )
+        models = tuple(_sized(model, max_output.get(model.id), context.get(model.id)) for model in self.models)
         return replace(self, models=models)
+
+
+def _sized(model: Model, most: int | None, window: int | None) -> Model:
+    most, window = most or model.max_output_tokens, window or model.context_window
+    # Nearly always nothing is new, and this comes after every turn.
+    if (most, window) == (model.max_output_tokens, model.context_window):
+        return model
+    return replace(model, max_output_tokens=most, context_window=window)
 
 
 @dataclass(slots=True)

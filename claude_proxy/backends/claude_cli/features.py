@@ -6,6 +6,7 @@ Three checks decide whether a version may be used at all; any other that fails o
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -64,14 +65,14 @@ class Check:
     shown: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Report:
-    """What was found out about one version of the CLI."""
+    """What was found out about one version of the CLI. It is asked with every request, so answers are kept."""
 
     version: str
     checks: tuple[Check, ...]
 
-    @property
+    @cached_property
     def refused(self) -> str | None:
         """Why this version can't be used and what to do, as a sentence; ``None`` where it can be used."""
         failed = [(name, check) for name, check in self._failed().items() if name in VITAL]
@@ -84,12 +85,12 @@ class Report:
         unshown = ", ".join(f"{name}: {check.detail}" for name, check in failed)
         return f"the claude CLI {self.version} couldn't be checked ({unshown}): try again, or {good}"
 
-    @property
+    @cached_property
     def off(self) -> frozenset[str]:
         """The names of the features that this version doesn't get."""
         return frozenset(self._failed()).intersection(OPTIONAL)
 
-    @property
+    @cached_property
     def lasting(self) -> bool:
         """Whether the outcome holds for this version for good: nothing was left open, and it isn't refused."""
         return self.refused is None and all(check.shown for check in self._failed().values())
@@ -131,7 +132,7 @@ def restricted(request: Request, off: frozenset[str], version: str) -> tuple[Req
         changes |= {
             name: getattr(unset, name) for name in _PARAMETERS if getattr(request, name) != getattr(unset, name)
         }
-    return msgspec.structs.replace(request, **changes), tuple(changes)
+    return msgspec.structs.replace(request, **changes) if changes else request, tuple(changes)
 
 
 def to_json(report: Report) -> bytes:

@@ -110,6 +110,9 @@ def decide(
     """
     plan = _Plan(children, rules)
     blocked = [waiter for waiter in waiters if not plan.lend_own(waiter)]
+    if plan.lent and not blocked:
+        # A conversation goes on, and its client waits: all else has the time until the pool asks again.
+        return plan.actions
     # Before any expires: where nothing is kept idle, one that was started for a request is too many at once.
     starved = [waiter for waiter in blocked if not plan.lend_warm(waiter)]
     for child in list(plan.children.values()):
