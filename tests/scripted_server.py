@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from claude_proxy.backends.base import Backend, Call, Health, Model, Original, Relayed, Turn, nothing
+from claude_proxy.backends.base import Backend, Call, Health, Model, Original, Relayed, Turn
 from claude_proxy.canon.blocks import Text
 from claude_proxy.canon.events import (
     AnyEvent,
@@ -64,8 +64,6 @@ class ScriptedBackend:
     timings: dict[str, float] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
     answered_by: str = ""
-    come_together: bool = False
-    """Each event says that the next one is here already."""
     tokens: int | Exception = 42
     offered: Sequence[Model] | Exception = MODELS
     state: Health | Exception = field(default_factory=lambda: Health(ready=True, detail="fine"))
@@ -111,9 +109,7 @@ class ScriptedBackend:
         try:
             for step in self.entry:
                 await _take(step)
-            turn = Turn(nothing(), list(self.losses), dict(self.timings), dict(self.headers), self.answered_by)
-            turn.events = self._events(turn)
-            yield turn
+            yield Turn(self._events(), list(self.losses), dict(self.timings), dict(self.headers), self.answered_by)
         finally:
             self.left.set()
 
@@ -124,10 +120,9 @@ class ScriptedBackend:
             raise self.tokens
         return self.tokens
 
-    async def _events(self, turn: Turn) -> AsyncIterator[AnyEvent]:
+    async def _events(self) -> AsyncIterator[AnyEvent]:
         try:
             for step in self.script:
-                turn.more = self.come_together and step is not self.script[-1]
                 if isinstance(step, Exception | asyncio.Event):
                     await _take(step)
                 else:

@@ -106,8 +106,6 @@ class Turn:
     headers: dict[str, str] = field(default_factory=dict)
     answered_by: str = ""
     """Who of a backend with several upstreams; empty: the backend itself."""
-    more: bool = False
-    """The next event is here already, so what the last one made can go out with it. Kept by the backend."""
     used: Used = UNTOLD
     """Kept by whoever iterates."""
 

@@ -1,7 +1,8 @@
 """The path of a streamed delta: event, grammar, dialect, socket. Nothing is gathered on the way.
 
-Headers go out at the first event or the first sign of life, whichever is first. Before that a failure is an HTTP
-status; after it the dialect's error event, and then the end.
+Headers go out with the first content, ten milliseconds after the first event, or with the first sign of life,
+whichever is first. Before the first event a failure is an HTTP status; after it the dialect's error event, and then the
+end.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from time import monotonic
 from aiohttp import web
 
 from claude_proxy.backends.base import Turn
-from claude_proxy.canon.events import BlockStart, BlockStop, MessageDelta, MessageStart, MessageStop, Ping
+from claude_proxy.canon.blocks import ToolUse
+from claude_proxy.canon.events import AnyEvent, BlockStart, BlockStop, MessageDelta, MessageStart, MessageStop, Ping
 from claude_proxy.canon.grammar import Grammar
 from claude_proxy.dialects.base import ReplyStream
 
@@ -33,7 +35,10 @@ _UNREAD_SECONDS = 60.0
 """How long a client may let what was sent lie: as long it holds a place and, maybe, a process from others."""
 
 _FRAMING = frozenset({MessageStart, BlockStart, BlockStop, Ping})
-"""What isn't content itself: it goes out with what comes together with it. Content goes out at once."""
+"""What isn't content itself, a tool call's beginning excepted, and nearly always has content right behind it."""
+
+_BRIEFLY = 0.01
+"""How long it waits for that, so that both need one packet only, and one wake-up of the client. Content never waits."""
 
 _CLOSING = frozenset({MessageDelta, MessageStop})
 """Nothing but the end comes after these, and that at once."""
@@ -56,7 +61,7 @@ class Wire:
     """One streamed response. What is written goes out at once, in order, and no faster than the client reads.
 
     ``keepalive`` is written whenever nothing else was for ``interval`` seconds (never where it is 0). ``copy`` gets
-    what is sent.
+    what is sent. Use it inside :meth:`kept_alive`.
     """
 
     def __init__(
@@ -71,22 +76,24 @@ class Wire:
         self._written = monotonic()
         # Two write here, the reply and the signs of life: a frame is never inside another.
         self._turn = asyncio.Lock()
-        self._timer: asyncio.TimerHandle | None = None
-        self._beat: asyncio.Task[None] | None = None
+        self._silence: asyncio.TimerHandle | None = None
+        self._brief: asyncio.TimerHandle | None = None
+        self._beside: set[asyncio.Task[None]] = set()
 
     @property
     def begun(self) -> bool:
         """Whether anything is out or about to be, so that a failure can't be a status any more."""
         return self.response.prepared or bool(self._held)
 
-    @property
-    def owes(self) -> bool:
-        """Whether something must go out though nothing new has come: what is held, or the headers."""
-        return bool(self._held) or not self.response.prepared
-
-    def hold(self, frames: bytes) -> None:
-        """Send these frames with the next ones, or with the end: what comes together anyway needs one packet only."""
+    def hold(self, frames: bytes, *, briefly: bool = False) -> None:
+        """Send these frames with the next ones, or with the end; where it is only ``briefly``, soon in any case."""
         self._held += frames
+        if briefly and self._brief is None:
+            self._brief = asyncio.get_running_loop().call_later(_BRIEFLY, self._let_go)
+
+    def _let_go(self) -> None:
+        self._brief = None
+        self._send(b"")
 
     async def write(self, frames: bytes) -> None:
         """Send frames (and the headers before the first); wait where the client is slow."""
@@ -126,6 +133,9 @@ class Wire:
             raise ClientGone from error
 
     def _taken(self, frames: bytes) -> bytes:
+        if self._brief is not None:
+            self._brief.cancel()
+            self._brief = None
         frames, self._held = self._held + frames, b""
         if frames and self._copy is not None:
             self._copy(frames)
@@ -134,20 +144,18 @@ class Wire:
     @asynccontextmanager
     async def kept_alive(self) -> AsyncIterator[None]:
         """Give signs of life inside. A timer waits for silence, not a task: most answers never need one."""
-        if not self._interval:
-            yield
-            return
-        self._wait(self._interval)
+        if self._interval:
+            self._wait(self._interval)
         try:
             yield
         finally:
-            if self._timer is not None:
-                self._timer.cancel()
-            if self._beat is not None:
-                await asyncio.gather(self._beat, return_exceptions=True)
+            for timer in (self._silence, self._brief):
+                if timer is not None:
+                    timer.cancel()
+            await asyncio.gather(*self._beside, return_exceptions=True)
 
     def _wait(self, seconds: float) -> None:
-        self._timer = asyncio.get_running_loop().call_later(max(seconds, 0.001), self._wake)
+        self._silence = asyncio.get_running_loop().call_later(max(seconds, 0.001), self._wake)
 
     def _wake(self) -> None:
         left = self._written + self._interval - monotonic()
@@ -156,16 +164,26 @@ class Wire:
             return
         self._written = monotonic()
         self._wait(self._interval)
+        self._send(self._keepalive)
+
+    def _send(self, frames: bytes) -> None:
+        """Write beside the reply, unless that is writing just now."""
         # A client that hasn't read what was sent needs no sign of life, and this must never wait for one: the end of
         # the reply waits for it.
         transport = self._request.transport
         if transport is not None and not transport.get_write_buffer_size() and not self._turn.locked():
-            self._beat = asyncio.create_task(self._give_sign())
+            task = asyncio.create_task(self._write_beside(frames))
+            self._beside.add(task)
+            task.add_done_callback(self._beside.discard)
 
-    async def _give_sign(self) -> None:
+    async def _write_beside(self, frames: bytes) -> None:
         # The reply itself finds out soon enough.
         with suppress(ClientGone):
-            await self.write(self._keepalive)
+            await self.write(frames)
+
+
+def _is_framing(event: AnyEvent) -> bool:
+    return type(event) in _FRAMING and not (type(event) is BlockStart and type(event.block) is ToolUse)
 
 
 async def send_events(turn: Turn, reply: ReplyStream, wire: Wire) -> None:
@@ -176,9 +194,11 @@ async def send_events(turn: Turn, reply: ReplyStream, wire: Wire) -> None:
         if type(event) in COUNTED:
             turn.used = turn.used.after(event)
         frames = reply.feed(event)
-        if type(event) in _CLOSING or (turn.more and type(event) in _FRAMING):
+        if type(event) in _CLOSING:
             wire.hold(frames)
-        elif frames or wire.owes:
+        elif _is_framing(event):
+            wire.hold(frames, briefly=True)
+        elif frames:
             await wire.write(frames)
     grammar.check_end()
     wire.hold(reply.finish())

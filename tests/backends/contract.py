@@ -128,24 +128,6 @@ class Contract(ABC):
         assert outcome.reply.stop_reason == "end_turn"
         assert outcome.reply.model == "claude-sonnet-5-5"
 
-    async def test_what_is_said_to_be_here_is_here(self, rig: Rig) -> None:
-        """``more`` holds an event's frames back, so the next must need no waiting; after the last there is none."""
-        marks: list[bool] = []
-        async with rig.backend.turn(rig.call()) as turn:
-            event: AnyEvent | None = None
-            while not isinstance(event, MessageStop):
-                if turn.more:
-                    with pytest.raises(StopIteration) as given:
-                        next(anext(turn.events).__await__())
-                    event = given.value.value
-                else:
-                    event = await anext(turn.events)
-                if not marks:
-                    await asyncio.sleep(0.3)  # by then all is here
-                marks.append(turn.more)
-        assert True in marks
-        assert marks[-1] is False
-
     async def test_thinking_is_shown_where_it_was_asked_for(self, rig: Rig) -> None:
         """C18: before the text."""
         rig.simulator.queue.append(thinking("Hm, well.", "Hello."))

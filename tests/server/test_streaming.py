@@ -13,8 +13,17 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 import pytest
 from scripted_server import Running, ScriptedBackend, Serve, Step, reply
 
-from claude_proxy.backends.base import Turn
-from claude_proxy.canon.events import AnyEvent, TextDelta
+from claude_proxy.canon.blocks import ToolUse
+from claude_proxy.canon.events import (
+    AnyEvent,
+    BlockStart,
+    BlockStop,
+    InputJsonDelta,
+    MessageDelta,
+    MessageStop,
+    TextDelta,
+    Usage,
+)
 from claude_proxy.config.schema import Streaming
 from claude_proxy.dialects.chat import CHAT
 from claude_proxy.errors import UpstreamError
@@ -266,7 +275,7 @@ async def test_a_connection_that_ends_under_a_write_ends_the_turn(
 
     class Closing(Wire):
         async def write(self, frames: bytes) -> None:
-            self._lose(at="write", now=b"Hello" in frames)
+            self._lose(at="write", now=b" world" in frames)
             await super().write(frames)
 
         async def end(self) -> None:
@@ -295,7 +304,7 @@ async def test_a_reply_that_is_no_generator_is_sent_as_well(serve: Serve) -> Non
     """A backend may give any asynchronous iterator."""
 
     class Plain(ScriptedBackend):
-        def _events(self, turn: Turn) -> AsyncIterator[AnyEvent]:  # it never has two at once
+        def _events(self) -> AsyncIterator[AnyEvent]:
             return _Plain(reply("Hello"))
 
     server = await serve(Plain())
@@ -359,34 +368,53 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     return found
 
 
-async def test_what_opens_a_reply_goes_out_with_what_comes_with_it(
-    serve: Serve, backend: ScriptedBackend, written: list[bytes]
-) -> None:
-    """One packet wakes the client up once; content never waits, and where nothing is here yet nothing does."""
-    backend.come_together = True
+async def test_what_opens_a_reply_goes_out_with_its_first_content(serve: Serve, written: list[bytes]) -> None:
+    """One packet wakes the client up once. Content never waits."""
     server = await serve(streaming=Streaming(keepalive_seconds=0))
     async with server.chat(stream=True) as response:
-        together = await response.text()
+        await response.read()
     assert [(b'"role"' in frames, b"Hello" in frames, b" world" in frames) for frames in written] == [
         (True, True, False),
         (False, False, True),
         (False, False, False),
     ]
-    written.clear()
-    backend.come_together = False
+
+
+@pytest.mark.parametrize("opening", [1, 2])
+async def test_what_opens_a_reply_goes_out_alone_where_nothing_follows_at_once(
+    serve: Serve, backend: ScriptedBackend, written: list[bytes], opening: int
+) -> None:
+    """A model that begins and then thinks in silence has begun, for its client too."""
+    gate = asyncio.Event()
+    events = reply("Hello")
+    backend.script = [*events[:opening], gate, *events[opening:]]
+    server = await serve(streaming=Streaming(keepalive_seconds=0))
     async with server.chat(stream=True) as response:
-        one_by_one = await response.text()
-    assert [(b'"role"' in frames, b"Hello" in frames) for frames in written[:2]] == [(True, False), (False, True)]
-    assert len(together) == len(one_by_one)
+        assert b'"role"' in await asyncio.wait_for(response.content.readany(), 5)
+        gate.set()
+        assert "Hello" in await response.text()
+    assert (b'"role"' in written[0], b"Hello" in written[0]) == (True, False)
 
 
+async def test_a_tool_call_is_told_at_once(serve: Serve, backend: ScriptedBackend, written: list[bytes]) -> None:
+    """Its name is content: some clients show it before the arguments are there."""
+    call = BlockStart(index=0, block=ToolUse(id="toolu_1", name="look", input={}))
+    ended = MessageDelta(stop_reason="tool_use", usage=Usage(output_tokens=1))
+    arguments = InputJsonDelta(index=0, partial_json="{}")
+    backend.script = [reply("Hello")[0], call, arguments, BlockStop(index=0), ended, MessageStop()]
+    server = await serve(streaming=Streaming(keepalive_seconds=0))
+    async with server.chat(stream=True) as response:
+        await response.read()
+    assert [(b'"role"' in frames, b'"look"' in frames) for frames in written[:2]] == [(True, True), (False, False)]
+
+
+@pytest.mark.parametrize("keepalive_seconds", [0, 15])
 async def test_what_is_held_goes_out_before_a_failure(
-    serve: Serve, backend: ScriptedBackend, written: list[bytes]
+    serve: Serve, backend: ScriptedBackend, written: list[bytes], keepalive_seconds: int
 ) -> None:
     """Nothing of the reply is lost, and its end is an error event, not a status."""
-    backend.come_together = True
     backend.script = [*reply("Hello")[:2], UpstreamError("it broke")]
-    server = await serve(streaming=Streaming(keepalive_seconds=0))
+    server = await serve(streaming=Streaming(keepalive_seconds=keepalive_seconds))
     async with server.chat(stream=True) as response:
         assert response.status == 200
         text = await response.text()

@@ -189,7 +189,6 @@ class Run:
                     if type(event) is MessageStop:
                         # Before the client has the last byte: it may come back at once.
                         kept = self._keep(lease, held.then(task.messages[-1:]), collector.reply())
-                    self.turn.more = lease.child.has_events
                     yield event
                     if type(event) not in _OPENING:
                         pool.turn_answered()

@@ -224,11 +224,6 @@ class Child:
             if type(event) is MessageStop:
                 return
 
-    @property
-    def has_events(self) -> bool:
-        """Whether the next event, or the error in its place, is here already."""
-        return not self._events.empty()
-
     async def call(self, tool_use_id: str) -> ToolCalled:
         """Wait for the call of ``tool_use_id`` and take it. Raises ``Lost``."""
         while tool_use_id not in self.calls:

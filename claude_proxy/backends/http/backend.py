@@ -106,15 +106,15 @@ class KeyBackend(ABC):
 
             model, prefix = call.request.model, call.prefix
             (answer, losses), lost = await self._for_model(model, prefix, ask, strict=call.strict)
-            turn = Turn(
-                losses=[*lost, *losses],
-                timings={"first_byte": time.monotonic() - asked_at},
-                headers=self._told(answer.response.headers),
-                answered_by=answer.credential.owner,
-            )
-            turn.events = events = reading.events(answer.response, answer.first, turn)
+            events = reading.events(answer.response, answer.first)
             try:
-                yield turn
+                yield Turn(
+                    events=events,
+                    losses=[*lost, *losses],
+                    timings={"first_byte": time.monotonic() - asked_at},
+                    headers=self._told(answer.response.headers),
+                    answered_by=answer.credential.owner,
+                )
             finally:
                 await events.aclose()
                 if answer.first.reader.is_over:

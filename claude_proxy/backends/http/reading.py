@@ -8,7 +8,6 @@ from typing import Protocol
 
 import aiohttp
 
-from claude_proxy.backends.base import Turn
 from claude_proxy.backends.http.attempts import read_some
 from claude_proxy.canon.events import AnyEvent
 from claude_proxy.errors import ProxyError
@@ -63,18 +62,16 @@ def _taken(events: Iterator[AnyEvent]) -> tuple[list[AnyEvent], ProxyError | Non
     return taken, None
 
 
-async def events(response: aiohttp.ClientResponse, begun: Begun, turn: Turn) -> AsyncGenerator[AnyEvent]:
-    """Give a reply's events to its end; raise where it breaks off, or fails. ``turn`` is told which came together."""
-    reader, taken, error = begun.reader, begun.events, begun.error
-    while True:
-        for left, event in enumerate(taken, 1 - len(taken)):
-            turn.more = left < 0
+async def events(response: aiohttp.ClientResponse, begun: Begun) -> AsyncGenerator[AnyEvent]:
+    """Give a reply's events to its end; raise where it breaks off, or fails."""
+    for event in begun.events:
+        yield event
+    if begun.error is not None:
+        raise begun.error
+    reader = begun.reader
+    while not reader.is_over:
+        for event in await _more(response, reader):
             yield event
-        if error is not None:
-            raise error
-        if reader.is_over:
-            return
-        taken, error = _taken(await _more(response, reader))
 
 
 async def _more(response: aiohttp.ClientResponse, reader: Reader) -> Iterator[AnyEvent]:
