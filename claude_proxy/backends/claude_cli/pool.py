@@ -164,11 +164,6 @@ class Pool:
         else:
             self.retire(number)
 
-    def loop_ended(self, number: int) -> None:
-        """Say that a child has nothing left to do: from now on it must not be too large, and nobody waits for that."""
-        if member := self.crew.members.get(number):
-            self.crew.end_if_too_large(member)
-
     def retire(self, number: int) -> None:
         """End a child; it is no error when it is gone already."""
         if member := self.crew.members.get(number):
