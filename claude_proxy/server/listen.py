@@ -122,27 +122,33 @@ def ssl_context(tls: Tls) -> ssl.SSLContext | None:
 @contextmanager
 def stopped_by_signals(stop: asyncio.Event, hurry: asyncio.Event) -> Iterator[None]:
     """Set ``stop`` at the first SIGINT or SIGTERM, ``hurry`` at the second; a third has its usual effect."""
-    loop = asyncio.get_running_loop()
-
-    def restore() -> None:
-        for number in _SIGNALS:
-            loop.remove_signal_handler(number)
 
     def on_signal() -> None:
         if stop.is_set():
             hurry.set()
-            restore()
+            _let_be(*_SIGNALS)
         stop.set()
 
-    # Not in the main thread, or not on this platform: then whoever runs us sets ``stop``.
+    with _called_at(*_SIGNALS, on_signal=on_signal):
+        yield
+
+
+@contextmanager
+def _called_at(*numbers: signal.Signals, on_signal: Callable[[], None]) -> Iterator[None]:
+    """Call ``on_signal`` at these signals, which may be impossible: outside the main thread, or on another platform."""
     with suppress(NotImplementedError, RuntimeError, ValueError):
-        for number in _SIGNALS:
-            loop.add_signal_handler(number, on_signal)
+        for number in numbers:
+            asyncio.get_running_loop().add_signal_handler(number, on_signal)
     try:
         yield
     finally:
-        with suppress(NotImplementedError, RuntimeError, ValueError):
-            restore()
+        _let_be(*numbers)
+
+
+def _let_be(*numbers: signal.Signals) -> None:
+    with suppress(NotImplementedError, RuntimeError, ValueError):
+        for number in numbers:
+            asyncio.get_running_loop().remove_signal_handler(number)
 
 
 @contextmanager
@@ -175,7 +181,7 @@ def told_by_hangup(again: Callable[[], None], stop: asyncio.Event) -> Iterator[N
 
     Who was started to ignore the signal (``nohup``) goes on doing so.
     """
-    loop, in_terminal = asyncio.get_running_loop(), _has_terminal()
+    in_terminal = _has_terminal()
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
         yield
         return
@@ -186,13 +192,8 @@ def told_by_hangup(again: Callable[[], None], stop: asyncio.Event) -> Iterator[N
         else:
             again()
 
-    with suppress(NotImplementedError, RuntimeError, ValueError):
-        loop.add_signal_handler(signal.SIGHUP, on_signal)
-    try:
+    with _called_at(signal.SIGHUP, on_signal=on_signal):
         yield
-    finally:
-        with suppress(NotImplementedError, RuntimeError, ValueError):
-            loop.remove_signal_handler(signal.SIGHUP)
 
 
 def _has_terminal() -> bool:
