@@ -23,8 +23,8 @@ def warm(max_processes: int) -> str:
     return f"claude-cli: {{base-url: 'UPSTREAM', warm-models: [{MODEL}], max-processes: {max_processes}}}"
 
 
-ROOMY = warm(16)
-"""For the parts that keep conversations of several sides: none shall push another out."""
+ROOMY = warm(16).replace("max-processes", "idle-seconds: 30, tool-wait-seconds: 30, max-processes")
+"""For the parts that keep conversations of several sides: none shall push another out, nor stay when it is over."""
 
 USUAL = warm(ClaudeCliConfig().max_processes)
 

@@ -42,10 +42,9 @@ async def next_turn(ready: Setting) -> Request:
 
 async def tool_results(ready: Setting) -> Request:
     """Answer the first tool calls of a conversation; the model makes others."""
-    if "calling" not in ready.kept:
-        await (await unforeseen(ready))
-        await asyncio.sleep(REFILL_SECONDS)
-    talk = ready.kept.pop("calling")
+    await (await unforeseen(ready))
+    await asyncio.sleep(REFILL_SECONDS)
+    talk = ready.kept["calling"]
     talk.extend(results(talk))
     return timed(completion(ready, talk, tools=[NOTE], tool_choice="required"))
 
