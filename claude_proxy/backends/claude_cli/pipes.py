@@ -1,4 +1,4 @@
-"""A process and its three pipes. What it writes is handed over at once, in the same step in which it was read."""
+"""A process and its three pipes. What it writes is handed over as it is read: nothing is gathered, nothing queued."""
 
 from __future__ import annotations
 
