@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import truediv
 from statistics import median
 from typing import Any
 
@@ -121,12 +122,8 @@ def _figures(samples: list[tuple[float, float]], base: list[tuple[float, float]]
     return {
         "median_ms": median(firsts),
         "whole_ms": median(wholes),
-        "x_chat": median(map(_ratio, firsts, base_firsts)),
-        "whole_x_chat": median(map(_ratio, wholes, base_wholes)),
+        "x_chat": median(map(truediv, firsts, base_firsts)),
+        "whole_x_chat": median(map(truediv, wholes, base_wholes)),
         "all_ms": firsts,
         "all_whole_ms": wholes,
     }
-
-
-def _ratio(ours: float, base: float) -> float:
-    return ours / base

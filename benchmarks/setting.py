@@ -18,12 +18,12 @@ from claude_proxy.config.schema import ClaudeCliConfig
 MODEL = "claude-sonnet-4-6"  # one that can be made to call a tool
 
 
-def warm(max_processes: int) -> str:
-    """Give the configuration with so many processes of the CLI."""
-    return f"claude-cli: {{base-url: 'UPSTREAM', warm-models: [{MODEL}], max-processes: {max_processes}}}"
+def warm(max_processes: int, more: str = "") -> str:
+    """Give the configuration with so many processes of the CLI, and ``more`` of its keys."""
+    return f"claude-cli: {{base-url: 'UPSTREAM', warm-models: [{MODEL}], max-processes: {max_processes}{more}}}"
 
 
-ROOMY = warm(16).replace("max-processes", "idle-seconds: 30, tool-wait-seconds: 30, max-processes")
+ROOMY = warm(16, ", idle-seconds: 30, tool-wait-seconds: 30")
 """For the parts that keep conversations of several sides: none shall push another out, nor stay when it is over."""
 
 USUAL = warm(ClaudeCliConfig().max_processes)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
 import msgspec
@@ -41,6 +40,7 @@ from claude_proxy.dialects.responses_object import Outcome, Response, failure, o
 from claude_proxy.dialects.responses_request import ResponsesOptions
 from claude_proxy.dialects.responses_tools import Callee
 from claude_proxy.errors import ProxyError, UpstreamError
+from claude_proxy.framing import sse_event
 
 _IN_PROGRESS = Outcome()
 _REFUSAL = "The model refused to answer."
@@ -100,9 +100,10 @@ class ResponsesStream:
         return options
 
     def _event(self, name: str, fields: Json, place: bytes = b"") -> bytes:
-        frame = b"%b%d,%b%b\n\n" % (_opening(name), self._number, place, json_text(fields)[1:])
+        kind = f"response.{name}"
+        head = b'{"type":"%b","sequence_number":%d,' % (kind.encode(), self._number)
         self._number += 1
-        return frame
+        return sse_event(kind, head + place + json_text(fields)[1:])
 
     def _state(self, now: Outcome, *names: str) -> bytes:
         """Tell how the response stands, in an event of each name."""
@@ -244,12 +245,6 @@ class ResponsesStream:
     def _has_calls(self) -> bool:
         items = [*self._shown, *([self._open.item] if self._open else [])]
         return any(item["type"] in ("function_call", "custom_tool_call") for item in items)
-
-
-@cache
-def _opening(name: str) -> bytes:
-    """Give the beginning of an event's frame, up to its number."""
-    return b'event: response.%b\ndata: {"type":"response.%b","sequence_number":' % (name.encode(), name.encode())
 
 
 _RENDER: dict[type, Callable[[ResponsesStream, Any], bytes]] = {

@@ -126,15 +126,15 @@ def stopped_by_signals(stop: asyncio.Event, hurry: asyncio.Event) -> Iterator[No
     def on_signal() -> None:
         if stop.is_set():
             hurry.set()
-            _let_be(*_SIGNALS)
+            _remove_handlers(*_SIGNALS)
         stop.set()
 
-    with _called_at(*_SIGNALS, on_signal=on_signal):
+    with _handling(*_SIGNALS, on_signal=on_signal):
         yield
 
 
 @contextmanager
-def _called_at(*numbers: signal.Signals, on_signal: Callable[[], None]) -> Iterator[None]:
+def _handling(*numbers: signal.Signals, on_signal: Callable[[], None]) -> Iterator[None]:
     """Call ``on_signal`` at these signals, which may be impossible: outside the main thread, or on another platform."""
     with suppress(NotImplementedError, RuntimeError, ValueError):
         for number in numbers:
@@ -142,10 +142,11 @@ def _called_at(*numbers: signal.Signals, on_signal: Callable[[], None]) -> Itera
     try:
         yield
     finally:
-        _let_be(*numbers)
+        _remove_handlers(*numbers)
 
 
-def _let_be(*numbers: signal.Signals) -> None:
+def _remove_handlers(*numbers: signal.Signals) -> None:
+    """Give the signals their usual effect again; where none could be caught there is nothing to do."""
     with suppress(NotImplementedError, RuntimeError, ValueError):
         for number in numbers:
             asyncio.get_running_loop().remove_signal_handler(number)
@@ -192,7 +193,7 @@ def told_by_hangup(again: Callable[[], None], stop: asyncio.Event) -> Iterator[N
         else:
             again()
 
-    with _called_at(signal.SIGHUP, on_signal=on_signal):
+    with _handling(signal.SIGHUP, on_signal=on_signal):
         yield
 
 

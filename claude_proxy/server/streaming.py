@@ -86,9 +86,14 @@ class Wire:
         return self.response.prepared or bool(self._held)
 
     def hold(self, frames: bytes, *, briefly: bool = False) -> None:
-        """Send these frames with the next ones, or with the end; where it is only ``briefly``, soon in any case."""
+        """Send these frames with the next ones, or with the end.
+
+        Where it is only ``briefly`` they go out alone if nothing follows, and so do the headers; a client that still
+        has to read what was sent before gets them with what comes next.
+        """
         self._held += frames
-        if briefly and self._brief is None:
+        is_owed = self._held or not self.response.prepared
+        if briefly and is_owed and self._brief is None:
             self._brief = asyncio.get_running_loop().call_later(_BRIEFLY, self._let_go)
 
     def _let_go(self) -> None:

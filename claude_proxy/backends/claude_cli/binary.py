@@ -79,11 +79,14 @@ def _bundled() -> tuple[str, ...]:
 
 def known_binary(configured: str = "") -> Binary | None:
     """Give what :func:`find_binary` would, but at once: ``None`` where it would ask a binary first, or find none."""
-    path = next((path for path in candidates(configured) if os.access(path, os.X_OK)), "")
-    with contextlib.suppress(OSError):  # it is gone again
+    path = next((path for path in candidates(configured) if os.access(path, os.X_OK)), None)
+    if path is None:
+        return None
+    try:
         version = _known.get(_key(path))
-        return Binary(path, version) if version and _is_new_enough(version) else None
-    return None
+    except OSError:  # it is gone again
+        return None
+    return Binary(path, version) if version and _is_new_enough(version) else None
 
 
 def _key(path: str) -> tuple[str, int, int]:

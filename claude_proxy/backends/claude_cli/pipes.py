@@ -1,4 +1,4 @@
-"""A process and its three pipes. What it writes is handed over as it is read: nothing is gathered, nothing queued."""
+"""A process and its three pipes. What it writes is handed over piece by piece, as it is read."""
 
 from __future__ import annotations
 

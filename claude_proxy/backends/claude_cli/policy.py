@@ -147,6 +147,7 @@ class _Plan:
         self.starting: list[tuple[str, bool]] = []
         """Model, and whether it is prepared."""
         self.lent = False
+        """A turn begins now."""
         self.coming = len(self._in(Phase.LEAVING))
         """Places that will be free without our doing more."""
 
