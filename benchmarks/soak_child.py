@@ -57,7 +57,8 @@ class Cli:
         self.asked = 0
 
     def run(self) -> None:
-        """Answer line by line, until there are no more."""
+        """Ask for the tools, and answer line by line, until there are no more."""
+        self.list_tools()
         while (line := self.later.popleft() if self.later else read()) is not None:
             if line["type"] == "control_request":
                 self.control(line["request_id"], line["request"])
@@ -97,8 +98,12 @@ class Cli:
                 "response": {"subtype": "success", "request_id": number, "response": answer},
             }
         )
-        if request.get("sdkMcpServers"):
-            self.tools = [tool["name"] for tool in self.ask(method="tools/list")["tools"]]
+        if request["subtype"] == "mcp_message":  # the tools have changed
+            self.list_tools()
+
+    def list_tools(self) -> None:
+        """Ask what tools there are."""
+        self.tools = [tool["name"] for tool in self.ask(method="tools/list")["tools"]]
 
     def usage(self, detail: str) -> Json:
         """Say how large the conversation is."""

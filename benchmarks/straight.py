@@ -12,6 +12,7 @@ from setting import MODEL, Setting
 
 from claude_proxy import __version__
 from claude_proxy.backends.claude_cli import argv, catalog, control, conversation, parameters, tools
+from claude_proxy.backends.claude_cli.binary import find_binary
 from claude_proxy.backends.claude_cli.catalog import Knowledge
 from claude_proxy.backends.claude_cli.child import Child
 from claude_proxy.canon.blocks import AnyBlock, Text, ToolResult, ToolUse
@@ -36,12 +37,13 @@ def _environment(ready: Setting) -> dict[str, str]:
 
 
 async def process_each(ready: Setting) -> Request:
-    """Start a process of the CLI, with the very options and environment that the server's have."""
+    """Start a process of the CLI, with the options and environment that the server's have, but for the tools."""
     return timed(b'"content_block_delta"' in line async for line in _cli_lines(ready))
 
 
 async def _cli_lines(ready: Setting) -> AsyncIterator[bytes]:
-    command, pipe = argv.arguments(ready.binary, MODEL), asyncio.subprocess.PIPE
+    # Nobody is there to answer what tools there are.
+    command, pipe = argv.arguments(ready.binary, MODEL, lists_tools_early=False), asyncio.subprocess.PIPE
     env = _environment(ready)
     child = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, env=env, cwd=ready.cwd)
     try:
@@ -111,7 +113,8 @@ class Driven:
 
 @asynccontextmanager
 async def _living(ready: Setting) -> AsyncIterator[Child]:
-    child = Child(argv.arguments(ready.binary, MODEL), _environment(ready), str(ready.cwd))
+    command = argv.arguments(ready.binary, MODEL, lists_tools_early=find_binary(ready.binary).asks_for_tools_again)
+    child = Child(command, _environment(ready), str(ready.cwd))
     life = asyncio.create_task(child.run())
     try:
         yield child
@@ -149,8 +152,9 @@ async def prepared(ready: Setting) -> Request:
 
 
 async def blank(ready: Setting) -> Request:
-    """Begin one on a child that has been told nothing; the answer is a tool call."""
+    """Begin one on a child that has been told the settings only; the answer is a tool call."""
     driven = await warm(ready)
+    driven.child.apply(_calling_task(driven).plan.settings)
     await asyncio.sleep(REFILL_SECONDS)
     return _ending(driven, driven.begin(_calling_task(driven)))
 

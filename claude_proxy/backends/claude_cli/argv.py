@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+
+from claude_proxy.backends.claude_cli.control import SERVER
 
 _INHERITED = frozenset(
     {
@@ -58,12 +61,17 @@ _TUNING = {
 _SIGN_INS = frozenset({"CLAUDE_CONFIG_DIR", "CLAUDE_CODE_OAUTH_TOKEN"})
 """What selects the default sign-in, and so is kept from the others."""
 
+_CLIENT_TOOLS = json.dumps({"mcpServers": {SERVER: {"type": "sdk", "name": SERVER}}})
+"""The client's tools as a server that the CLI reaches through stdin and stdout. It greets it as it starts, so that a
+conversation that begins later need not wait for that."""
+
 _API_KEYS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")
 
 
-def arguments(binary: str, model: str, *, tells_failures: bool = False) -> list[str]:
+def arguments(binary: str, model: str, *, lists_tools_early: bool, tells_failures: bool = False) -> list[str]:
     """Give the command line of a child for ``model``: no tools of its own, no settings, no session on disk.
 
+    ``lists_tools_early``: it asks for the client's tools as it starts, and not only when it is initialised.
     ``tells_failures``: it writes to stderr what went wrong, where its answers are silent about it.
     """
     return [
@@ -78,11 +86,12 @@ def arguments(binary: str, model: str, *, tells_failures: bool = False) -> list[
         "--tools",
         "",
         "--strict-mcp-config",
+        *(["--mcp-config", _CLIENT_TOOLS] if lists_tools_early else []),
         "--setting-sources=",
         "--no-session-persistence",
         "--disable-slash-commands",
         "--allowedTools",
-        "mcp__client",
+        f"mcp__{SERVER}",
         "--model",
         model,
         *(["--debug-to-stderr"] if tells_failures else []),

@@ -143,7 +143,12 @@ class ClaudeCli:
             tool_wait_seconds=self.config.tool_wait_seconds,
             tells_failures=counts,
         )
-        command = argv.arguments(binary.path, model.removesuffix(COUNTING), tells_failures=counts)
+        command = argv.arguments(
+            binary.path,
+            model.removesuffix(COUNTING),
+            lists_tools_early=binary.asks_for_tools_again,
+            tells_failures=counts,
+        )
         child = Child(command, env, str(self.workdir))
         child.turns.sign_in = sign_in(self.profile)
         child.on_limits = self._note_limits

@@ -20,6 +20,9 @@ from claude_proxy.errors import Unavailable
 MIN_VERSION = (2, 1, 248)
 """The first version that takes ``client_composed``, without which ``@path`` in a message would read a file."""
 
+_ASKS_AGAIN = (2, 1, 274)
+"""It is known to ask for the tools again when it is told that they have changed; 2.1.259 doesn't."""
+
 _INSTALL = "install it with: pipx install 'claude-proxy[cli]'"
 _VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 
@@ -30,6 +33,11 @@ class Binary:
 
     path: str
     version: str
+
+    @property
+    def asks_for_tools_again(self) -> bool:
+        """Whether it may ask for the client's tools before the client is known, and again when it is."""
+        return _parts(self.version) >= _ASKS_AGAIN
 
 
 _ASK_AGAIN_SECONDS = 10.0
@@ -96,7 +104,11 @@ def _key(path: str) -> tuple[str, int, int]:
 
 
 def _is_new_enough(version: str) -> bool:
-    return tuple(int(part) for part in version.split(".")) >= MIN_VERSION
+    return _parts(version) >= MIN_VERSION
+
+
+def _parts(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
 
 
 def read_version(path: str) -> str | None:

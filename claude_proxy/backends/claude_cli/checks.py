@@ -117,6 +117,12 @@ async def _json_schema(scene: Scene) -> str | None:
 
 
 async def _tools(scene: Scene) -> str | None:
+    if scene.lists_tools_early:  # then it is told them late, as a spare is
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                await scene.child.tools_asked_for()
+        except TimeoutError:
+            return "it didn't ask for the tools as it started"
     reply = await scene.begin(
         tool_calls(("get_weather", {"city": "Rome"}), ("Bash", {})),
         user("How is it?"),

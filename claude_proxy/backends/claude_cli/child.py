@@ -50,7 +50,7 @@ class Child:
         self.turns = Turns()
         self.calls: dict[str, ToolCalled] = {}
         """Tool calls that wait for their result, by ``tool_use`` id."""
-        self.tools: list[Json] = []
+        self.tools: Sequence[Json] = ()
         """What ``tools/list`` answers."""
         self.pid: int | None = None
         self.returncode: int | None = None
@@ -74,6 +74,7 @@ class Child:
         self._history: asyncio.Queue[ProxyError | None] = asyncio.Queue()
         self._answers: dict[str, asyncio.Future[Answered]] = {}
         self._call_came = asyncio.Event()
+        self._tools_asked_for = asyncio.Event()
         self._listed: frozenset[str] = frozenset()
         self._stderr = bytearray()
         self._start_error = ""
@@ -127,6 +128,7 @@ class Child:
         self._started.set()
         self._gone.set()
         self._call_came.set()
+        self._tools_asked_for.set()
         for answer in self._answers.values():
             if not answer.done():
                 answer.set_exception(why)
@@ -184,7 +186,9 @@ class Child:
 
     def prepare(self, system: str, listed: Sequence[Json]) -> None:
         """Tell a blank child its system prompt and the client's tools; once in its life."""
-        self.tools = list(listed)
+        if self._tools_asked_for.is_set() and list(listed) != list(self.tools):
+            self.write(control.tools_changed(self.next_id()))
+        self.tools = listed
         self.write(control.initialize(self.next_id(), [system], with_tools=bool(listed)))
 
     def apply(self, settings: Json) -> None:
@@ -205,6 +209,12 @@ class Child:
         finally:
             del self._answers[request_id]
         return result
+
+    async def tools_asked_for(self) -> None:
+        """Wait until it has asked for the tools. Raises ``Lost``."""
+        await self._tools_asked_for.wait()
+        if self.gone:
+            raise Lost("the claude CLI process is gone")
 
     async def history_taken(self) -> None:
         """Wait until the history message just written is in; raise the ``ProxyError`` where it was refused."""
@@ -263,6 +273,8 @@ class Child:
                 self._call_came.set()
             case McpAsked():
                 result = tools.answer(sign.method, sign.params, self.tools)
+                if sign.method == "tools/list":
+                    self._tools_asked_for.set()
                 self.write(control.mcp_result(sign.request_id, sign.rpc_id, result))
             case Refused():
                 self.write(control.refuse(sign.request_id, f"{sign.subtype} isn't served here"))

@@ -13,6 +13,7 @@ from claude_proxy.backends.claude_cli.backoff import Backoff
 from claude_proxy.backends.claude_cli.child import Child
 from claude_proxy.backends.claude_cli.policy import ChildState, Phase
 from claude_proxy.backends.claude_cli.prediction import Preparation
+from claude_proxy.canon.blocks import Json
 from claude_proxy.errors import ProxyError, UpstreamError
 
 _log = logging.getLogger("claude_proxy.cli")
@@ -57,12 +58,12 @@ class Crew:
         member.state = replace(member.state, phase=phase, key=key, holds_calls=holds_calls, since=self.clock())
         self.changed.set()
 
-    def start(self, model: str, told: Preparation | None) -> None:
+    def start(self, model: str, told: Preparation | None, settings: Json) -> None:
         """Start a child, and tell it what it will be asked with; raise ``ProxyError`` where none can be made."""
         child = self._make(model)
         if told is not None:
             child.prepare(told.system, told.tools)
-            child.apply(told.settings)
+        child.apply(settings)
         self.started += 1
         state = ChildState(self.started, model, prepared=told.key if told else None, since=self.clock())
         member = self.members[self.started] = Member(state, child)

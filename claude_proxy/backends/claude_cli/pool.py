@@ -236,7 +236,7 @@ class Pool:
     def _spawn(self, model: str, *, is_prepared: bool) -> None:
         told = self._prediction.guess(model) if is_prepared else None
         try:
-            self.crew.start(model, told)
+            self.crew.start(model, told, told.settings if told else self._prediction.settings(model))
         except ProxyError as error:
             for waiting in [w for w in self._waiting if w.waiter.model == model]:
                 self._waiting.remove(waiting)

@@ -33,6 +33,8 @@ class Asked:
 
     at: float = 0.0
     guess: Preparation | None = None
+    settings: Json = field(default_factory=dict)
+    """The latest: most of them are the model's, not the client's."""
     _seen: dict[str, None] = field(default_factory=dict)
 
     def note(self, preparation: Preparation | None, now: float) -> None:
@@ -40,6 +42,7 @@ class Asked:
         self.at = now
         if preparation is None:
             return
+        self.settings = preparation.settings
         if preparation.key in self._seen:
             self.guess = preparation
         self._seen.pop(preparation.key, None)
@@ -77,3 +80,8 @@ class Prediction:
         """Give what the next conversation with ``model`` will be told, as far as that can be guessed."""
         asked = self._asked.get(model)
         return asked.guess if asked is not None else None
+
+    def settings(self, model: str) -> Json:
+        """Give what a blank child of ``model`` can be set to, since it can be set anew."""
+        asked = self._asked.get(model)
+        return asked.settings if asked is not None else {}

@@ -69,9 +69,10 @@ async def _run_group(
     async with places, Simulator(strict=False) as simulator:
         secret = secrets.token_hex(16)
         env = _environment(room, secret, simulator.base_url)
-        child = Child(argv.arguments(binary.path, model), env, str(room / "cwd"))
+        early = binary.asks_for_tools_again
+        child = Child(argv.arguments(binary.path, model, lists_tools_early=early), env, str(room / "cwd"))
         async with _alive(child):
-            scene = Scene(child, simulator, model, room / "secret.txt", secret)
+            scene = Scene(child, simulator, model, room / "secret.txt", secret, early)
             stopped: Check | None = None
             for name, check in table.items():
                 if stopped is None:

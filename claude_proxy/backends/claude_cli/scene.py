@@ -23,13 +23,17 @@ _AFTER_CHARACTERS = 60
 
 @dataclass(slots=True)
 class Scene:
-    """One child, the upstream behind it, and their conversation so far. ``file`` holds ``secret``."""
+    """One child, the upstream behind it, and their conversation so far. ``file`` holds ``secret``.
+
+    ``lists_tools_early``: the child asks for the tools as it starts.
+    """
 
     child: Child
     simulator: Simulator
     model: str
     file: Path
     secret: str
+    lists_tools_early: bool
     messages: tuple[Message, ...] = ()
 
     @property

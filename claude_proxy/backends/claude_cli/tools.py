@@ -130,7 +130,7 @@ def answer(method: str, params: Json, listed: Sequence[Json]) -> Json:
     if method == "initialize":
         return {
             "protocolVersion": params.get("protocolVersion", "2025-06-18"),
-            "capabilities": {"tools": {}},
+            "capabilities": {"tools": {"listChanged": True}},
             "serverInfo": {"name": "client", "version": "1"},
         }
     if method == "tools/list":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from claude_proxy.backends.claude_cli import argv
@@ -27,28 +29,31 @@ def value_after(arguments: list[str], option: str) -> str:
 
 def test_the_child_has_no_tools_of_its_own() -> None:
     """The built-in tools are off, and only the client's are allowed."""
-    arguments = argv.arguments("/opt/claude", "sonnet")
+    arguments = argv.arguments("/opt/claude", "sonnet", lists_tools_early=True)
     assert value_after(arguments, "--tools") == ""
     assert value_after(arguments, "--allowedTools") == "mcp__client"
     assert "--strict-mcp-config" in arguments
+    servers = json.loads(value_after(arguments, "--mcp-config"))["mcpServers"]
+    assert servers == {"client": {"type": "sdk", "name": "client"}}
+    assert "--mcp-config" not in argv.arguments("/opt/claude", "sonnet", lists_tools_early=False)
 
 
 def test_the_child_reads_no_settings_and_leaves_no_session() -> None:
     """Neither the person's settings nor their slash commands take part, and nothing is kept on disk."""
-    arguments = argv.arguments("/opt/claude", "sonnet")
+    arguments = argv.arguments("/opt/claude", "sonnet", lists_tools_early=True)
     assert {"--setting-sources=", "--no-session-persistence", "--disable-slash-commands"} <= set(arguments)
 
 
 def test_the_binary_and_the_model_are_the_ones_asked_for() -> None:
     """The command starts with the binary; the model is set once, here."""
-    arguments = argv.arguments("/opt/claude", "claude-opus-5-5")
+    arguments = argv.arguments("/opt/claude", "claude-opus-5-5", lists_tools_early=True)
     assert arguments[0] == "/opt/claude"
     assert value_after(arguments, "--model") == "claude-opus-5-5"
 
 
 def test_both_streams_are_ndjson_with_partial_messages() -> None:
     """Lines go in and out, and the reply comes as it is made."""
-    arguments = argv.arguments("/opt/claude", "sonnet")
+    arguments = argv.arguments("/opt/claude", "sonnet", lists_tools_early=True)
     assert value_after(arguments, "--input-format") == value_after(arguments, "--output-format") == "stream-json"
     assert {"-p", "--verbose", "--include-partial-messages"} <= set(arguments)
 
@@ -89,7 +94,8 @@ def test_what_signs_the_default_login_in_is_kept_from_a_profile() -> None:
 @pytest.mark.parametrize("tells", [True, False])
 def test_only_a_child_that_shall_tell_failures_writes_them(tells: bool) -> None:  # noqa: FBT001  # both ways
     """To stderr, and of its log no more than the errors."""
-    assert ("--debug-to-stderr" in argv.arguments("/opt/claude", "sonnet", tells_failures=tells)) is tells
+    arguments = argv.arguments("/opt/claude", "sonnet", lists_tools_early=True, tells_failures=tells)
+    assert ("--debug-to-stderr" in arguments) is tells
     env = argv.child_environment({}, version="1", tool_wait_seconds=1, tells_failures=tells)
     assert env.get("CLAUDE_CODE_DEBUG_LOG_LEVEL") == ("error" if tells else None)
 

@@ -257,3 +257,9 @@ def test_a_child_whose_parent_is_gone_already_never_runs(tmp_path: Path) -> None
     told = tmp_path / "told"
     subprocess.run([*launcher()[:-1], "1", "/bin/sh", "-c", f"echo run > {told}"], check=False)
     assert not told.exists()
+
+
+@pytest.mark.parametrize(("version", "asks"), [("2.1.259", False), ("2.1.274", True), ("2.2.0", True), ("3.0.0", True)])
+def test_an_older_version_asks_for_tools_only_once(version: str, asks: bool) -> None:  # noqa: FBT001  # both ways
+    """So it mustn't do that before the client is known."""
+    assert Binary("/opt/claude", version).asks_for_tools_again is asks

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from real_cli import MakeReal, Real, assistant, is_alive, until, user
 
 from claude_proxy.backends.claude_cli import crew, pipes, policy
 from claude_proxy.backends.claude_cli.child import Child
-from claude_proxy.canon.blocks import Text
+from claude_proxy.canon.blocks import Json, Text
 from claude_proxy.canon.request import Tool
 from claude_proxy.errors import BadRequest, ProxyError, Unavailable, UpstreamError, UpstreamTimeout
 
@@ -336,3 +338,43 @@ async def test_an_idle_child_that_stays_is_ended_all_the_same(
     fake.backend._pool.retire(member.state.id)
     await until(lambda: not fake.pids())
     assert member.child.returncode == -signal.SIGKILL
+
+
+class Writing(Child):
+    """Remembers what was written to it."""
+
+    def __init__(self) -> None:
+        super().__init__((), {}, "/")
+        self.written: list[Json] = []
+
+    def write(self, *lines: bytes) -> None:
+        """Note it."""
+        self.written += map(json.loads, lines)
+
+
+_LISTING = (
+    b'{"type":"control_request","request_id":"q1","request":{"subtype":"mcp_message","server_name":"client",'
+    b'"message":{"jsonrpc":"2.0","id":1,"method":"tools/list"}}}\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("has_listed", "names", "told"),
+    [(True, ("f",), ["mcp_message", "initialize"]), (True, (), ["initialize"]), (False, ("f",), ["initialize"])],
+)
+def test_a_child_is_told_that_the_tools_have_changed(
+    has_listed: bool,  # noqa: FBT001  # both ways
+    names: Sequence[str],
+    told: list[str],
+) -> None:
+    """Before anything else, and only where it has asked for them and they are others: it would refuse it earlier."""
+    child = Writing()
+    if has_listed:
+        child._read_output(_LISTING)
+    before = len(child.written)
+    tools = [{"name": name} for name in names]
+    child.prepare("Be brief.", tools)
+    assert [line["request"]["subtype"] for line in child.written[before:]] == told
+
+    child._read_output(_LISTING)
+    assert child.written[-1]["response"]["response"]["mcp_response"]["result"] == {"tools": tools}

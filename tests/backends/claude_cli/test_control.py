@@ -38,13 +38,15 @@ def test_without_a_system_prompt_the_clis_own_is_emptied() -> None:
 
 
 def test_client_tools_are_announced_as_a_server() -> None:
-    """The CLI then asks for the list."""
+    """The CLI then asks for the list, where it hasn't yet."""
     assert read(control.initialize("r1", [], with_tools=True))["request"]["sdkMcpServers"] == [control.SERVER]
 
 
-def test_the_tool_server_is_the_one_that_is_allowed() -> None:
-    """The command line lets the model call just these tools."""
-    assert control.SERVER == "client"
+def test_other_tools_are_told_as_the_tool_server_would() -> None:
+    """A notification of the Model Context Protocol, which has no id of its own."""
+    request = read(control.tools_changed("r1"))["request"]
+    assert (request["subtype"], request["server_name"]) == ("mcp_message", control.SERVER)
+    assert request["message"] == {"jsonrpc": "2.0", "method": "notifications/tools/list_changed"}
 
 
 def test_settings_are_sent_whole() -> None:

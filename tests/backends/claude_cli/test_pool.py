@@ -15,25 +15,30 @@ from real_cli import until
 
 from claude_proxy.backends.claude_cli.child import Child
 from claude_proxy.backends.claude_cli.crew import Crew
-from claude_proxy.backends.claude_cli.policy import ChildState, Rules
+from claude_proxy.backends.claude_cli.policy import ChildState, Phase, Rules
 from claude_proxy.backends.claude_cli.pool import Pool
 from claude_proxy.backends.claude_cli.prediction import Preparation
 from claude_proxy.canon.blocks import Json
 
 
-def told(key: str) -> Preparation:
+def told(key: str, **settings: str) -> Preparation:
     """Give what a client tells its conversations."""
-    return Preparation(key, f"The system prompt of {key}.", ())
+    return Preparation(key, f"The system prompt of {key}.", (), settings)
 
 
 class Noting(Child):
     """Remembers what it was told."""
 
     system = ""
+    settings: Json
 
     def prepare(self, system: str, listed: Sequence[Json]) -> None:
         """Note it."""
         self.system = system
+
+    def apply(self, settings: Json) -> None:
+        """Note it."""
+        self.settings = settings
 
 
 @dataclass
@@ -79,6 +84,17 @@ async def test_a_spare_counts_as_told_what_it_was_told(stage: Stage) -> None:
 
     [(state, spare)] = stage.spares("a")
     assert spare.system == f"The system prompt of {state.prepared}."
+
+
+async def test_a_blank_spare_is_set_as_the_last_conversation_was(stage: Stage) -> None:
+    """That is most of what a model's conversations have in common; it is told nobody's prompt and nobody's tools."""
+    await stage.conversation("a", told("p", effortLevel="low"))
+    stage.pool.turn_answered()
+    await until(lambda: stage.pool.counts()["warm"] == 1)
+
+    [(state, spare)] = [(state, child) for state, child in stage.pool.children() if state.phase is Phase.WARM]
+    assert isinstance(spare, Noting)
+    assert (state.prepared, spare.system, spare.settings) == (None, "", {"effortLevel": "low"})
 
 
 async def test_a_spare_is_started_when_the_turn_that_took_the_last_one_has_been_answered(stage: Stage) -> None:

@@ -67,3 +67,13 @@ def test_what_turned_out_to_be_no_model_is_forgotten() -> None:
     prediction.forget("never heard of")
     assert prediction.demand(0.0) == Demand(("real",), {"real": "p"})
     assert prediction.guess("made up") is None
+
+
+def test_the_latest_settings_are_what_a_blank_child_is_set_to() -> None:
+    """Other clients' too, since they are replaced as a whole; what tells nothing changes nothing."""
+    prediction = Prediction()
+    assert prediction.settings("a") == {}
+    prediction.note("a", Preparation("p", "", (), {"effortLevel": "low"}), 1.0)
+    prediction.note("a", Preparation("q", "", (), {"effortLevel": "high"}), 2.0)
+    prediction.note("a", None, 3.0)
+    assert prediction.settings("a") == {"effortLevel": "high"}

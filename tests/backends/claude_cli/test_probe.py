@@ -171,6 +171,18 @@ def test_the_real_cli_passes_every_check(real: Probed) -> None:
         ),
         pytest.param(
             "",
+            "line = json.loads(data.replace(b'tools/list_changed', b'prompts/list_changed'))",
+            {"tools": "doesn't offer the tools asked for", "held-results": "not reached, as tools failed"},
+            id="tools that are told late",
+        ),
+        pytest.param(
+            "",
+            "line = {'type': 'keep_alive'} if 'mcp_response' in str(line) else line",
+            {"tools": "didn't ask for the tools as it started"},
+            id="no tools asked for",
+        ),
+        pytest.param(
+            "",
             "line = json.loads(data.replace(b'Look around', b'Look away'))",
             {"tools": "Look around"},
             id="another description",

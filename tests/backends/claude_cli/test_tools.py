@@ -242,7 +242,7 @@ def test_the_handshake_speaks_the_childs_version(params: dict[str, Any], version
     """Whatever the CLI speaks is fine with us."""
     result = answer("initialize", params, [])
     assert result["protocolVersion"] == version
-    assert result["capabilities"] == {"tools": {}}
+    assert result["capabilities"] == {"tools": {"listChanged": True}}
 
 
 def test_the_list_is_the_clients() -> None:
