@@ -40,8 +40,8 @@ def initialize(request_id: str, system: Sequence[str], *, with_tools: bool) -> b
 def tools_changed(request_id: str) -> bytes:
     """Have a child ask for the tools again, which it does before anything that is written after this.
 
-    Before it has asked for the first time it refuses it. Source: the ``list_changed`` notification of the Model Context
-    Protocol, for which the server's ``listChanged`` must be on.
+    It must have the tool server by then. Source: the ``list_changed`` notification of the Model Context Protocol, for
+    which the server's ``listChanged`` must be on.
     """
     notification = {"jsonrpc": "2.0", "method": "notifications/tools/list_changed"}
     return _control(request_id, {"subtype": "mcp_message", "server_name": SERVER, "message": notification})

@@ -59,7 +59,7 @@ class Crew:
         self.changed.set()
 
     def start(self, model: str, told: Preparation | None, settings: Json) -> None:
-        """Start a child, and tell it what it will be asked with; raise ``ProxyError`` where none can be made."""
+        """Start a child that is ``told`` and set beforehand; raise ``ProxyError`` where none can be made."""
         child = self._make(model)
         if told is not None:
             child.prepare(told.system, told.tools)

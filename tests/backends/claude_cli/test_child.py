@@ -367,7 +367,7 @@ def test_a_child_is_told_that_the_tools_have_changed(
     names: Sequence[str],
     told: list[str],
 ) -> None:
-    """Before anything else, and only where it has asked for them and they are others: it would refuse it earlier."""
+    """Before anything else, and only where it has asked for them and they are others: else it asks anyway."""
     child = Writing()
     if has_listed:
         child._read_output(_LISTING)
